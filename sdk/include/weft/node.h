@@ -78,6 +78,8 @@ struct weft_config {
   const struct weft_port *inputs;          /**< the bound inputs; their order is that of call->inputs */
   uint32_t n_parameters;
   uint32_t n_inputs;
+  const char *model_digest; /**< hex digest of the node's model folder (config, weights, tokenizer,
+                                 preprocessing); NULL without a model. Embedding spaces are named after it */
 };
 
 /** What `ports` answers: borrowed until destroy. Companions stand right in this list, named PORT.ROLE. */

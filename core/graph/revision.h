@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file revision.h
+ * A pipeline file, parsed, resolved against the catalogue, checked, and built
+ * into a graph that runs: immutable from then on.
+ */
+#ifndef WEFT_CORE_REVISION_H
+#define WEFT_CORE_REVISION_H
+
+#include "catalogue.h"
+#include "diagnostic.h"
+#include "runtime.h"
+
+typedef struct WeftPipeline WeftPipeline; /* parsed: pipeline.h */
+typedef struct WeftRevision WeftRevision;
+
+typedef struct {
+  const char *isolate;       /**< NULL or "none"; "all"; "NODE,NODE": overrides the file */
+  const char *worker_program; /**< path of weft-worker */
+  guint n_items_max;         /**< of one frame; 0: 64 */
+  gboolean explain;          /**< explain ports are wanted, not only weights */
+  guint64 spin_ns;           /**< of workers */
+} WeftBuildOptions;
+
+/** An input of the pipeline, in file order: value id = index. */
+typedef struct {
+  const char *name, *type;
+  gboolean optional;
+} WeftRevisionInput;
+
+/** An output of the pipeline, in file order. */
+typedef struct {
+  const char *name;
+  guint value;                  /**< value id of the graph */
+  const struct weft_port *port;
+} WeftRevisionOutput;
+
+/** The weights of a fusion node. */
+typedef struct {
+  const char *node;
+  guint value;                  /**< value of its `weights` port */
+  const char *const *names;     /**< keys under `in:`, NULL-terminated */
+} WeftRevisionWeights;
+
+typedef struct {
+  const char *name, *plugin, *version, *kind, *sha256;
+  const char *model, *model_digest; /**< NULL without a model */
+  gboolean isolated;
+  const char *const *inputs;    /**< references as resolved, "see.tokens", NULL-terminated */
+} WeftRevisionNode;
+
+/** Parses only. NULL: diagnostics say why. */
+WeftPipeline *weft_pipeline_parse(const char *text, gsize n_bytes, const char *path, WeftDiagnostics *diagnostics);
+WeftPipeline *weft_pipeline_load(const char *path, WeftDiagnostics *diagnostics);
+void weft_pipeline_free(WeftPipeline *pipeline);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(WeftPipeline, weft_pipeline_free)
+/** `--set NAME=VALUE` of `${NAME}`, before load: pass NULL for none. */
+
+/** Resolves, checks, creates every node, activates, seals. NULL: diagnostics say why. [control thread] */
+WeftRevision *weft_revision_build(const WeftPipeline *pipeline, WeftCatalogue *catalogue, struct weft_runtime *runtime,
+                                  const WeftBuildOptions *options, WeftDiagnostics *diagnostics);
+/** No frame is in flight. [control thread] */
+void weft_revision_free(WeftRevision *revision);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(WeftRevision, weft_revision_free)
+
+struct weft_graph *weft_revision_graph(WeftRevision *revision);
+const char *weft_revision_name(const WeftRevision *revision);
+/** Hex digest over the resolved file: plugins, models, parameters, wiring. */
+const char *weft_revision_digest(const WeftRevision *revision);
+const WeftRevisionInput *weft_revision_inputs(const WeftRevision *revision, guint *n);
+const WeftRevisionOutput *weft_revision_outputs(const WeftRevision *revision, guint *n);
+const WeftRevisionWeights *weft_revision_weights(const WeftRevision *revision, guint *n);
+const WeftRevisionNode *weft_revision_nodes(const WeftRevision *revision, guint *n);
+/** Whether a request with these inputs (present[i] of input i) is complete; otherwise FALSE and what is missing. */
+gboolean weft_revision_require(const WeftRevision *revision, const gboolean *present, char **missing);
+
+/** Graphviz text of a parsed pipeline; caller frees with g_free. */
+char *weft_pipeline_dot(const WeftPipeline *pipeline, const WeftRevision *revision);
+
+#endif

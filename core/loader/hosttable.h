@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file hosttable.h
+ * The one `struct weft_host` of this process, given to every plugin, and what
+ * stands behind its opaque arguments. Used by the host and by a worker alike;
+ * knows neither GLib nor the catalogue.
+ */
+#ifndef WEFT_CORE_HOSTTABLE_H
+#define WEFT_CORE_HOSTTABLE_H
+
+#include <weft/host.h>
+
+/** One set-up in progress. Clear it with `= {0}` and fill in the resolver. */
+struct weft_setup {
+  weft_status status;                /**< of the last host->fail; WEFT_OK: none */
+  char message[WEFT_MESSAGE_BYTES];  /**< of the last host->fail */
+  /** Answers host->resource_open; what it gives lives until the instance is destroyed. */
+  weft_status (*resource_open)(struct weft_setup *setup, const char *name, uint32_t flags, struct weft_resource *out);
+  void *data;                        /**< the resolver's own */
+};
+
+#define WEFT_ALL_ITEMS UINT32_MAX
+
+/** What call->host_data points at: the side that made the call. */
+struct weft_call_host {
+  /** Records a failed item, or WEFT_ALL_ITEMS; the message is borrowed until return. */
+  void (*fail)(struct weft_call_host *self, const struct weft_call *call, uint32_t item, weft_status status,
+               const char *message);
+  /** Answers host->output_reserve. */
+  weft_status (*reserve)(struct weft_call_host *self, const struct weft_call *call, uint32_t output, int64_t n_rows);
+};
+
+/** The table. Shared, lives as long as the process. [any thread] */
+const struct weft_host *weft_host_table(void);
+
+/** Offers an extension (weft.pool/1, weft.compute/1) to plugins loaded from now on; NULL takes it away. [control thread] */
+void weft_host_offer(const char *id, const void *table);
+
+/**
+ * Called when a plugin asks for an extension that nobody offered; lets the
+ * host load the compute provider at first use. [control thread]
+ */
+void weft_host_set_finder(const void *(*find)(void *data, const char *id), void *data);
+
+/** Where log lines go; NULL: standard error, warnings and errors only. [control thread] */
+void weft_host_set_log(void (*log)(void *data, uint32_t level, const char *line), void *data);
+
+/**
+ * Memory of the host's request path and of host->alloc, so that tests can make
+ * the k-th allocation fail: weft_mem_fail_at(k) fails the k-th from now (0: none).
+ * weft_mem_live answers the allocations not yet freed. [any thread]
+ */
+void *weft_mem_alloc(size_t n_bytes);        /**< 64-byte aligned, undefined content */
+void weft_mem_free(void *memory);
+void weft_mem_fail_at(uint64_t k);
+uint64_t weft_mem_count(void);
+uint64_t weft_mem_live(void);
+
+#endif

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file runtime.h
+ * Runs frames through a sealed graph. The request path of Weft: no GLib, no
+ * allocation in steady state, no lock that a stopped helper can hold.
+ *
+ * A graph is made once by core/graph and never changes. A frame carries n
+ * items through it together: each node is called once per frame with the items
+ * that have at least one present input and have not failed. An isolated node
+ * parks the frame; other ready nodes of it go on.
+ */
+#ifndef WEFT_CORE_RUNTIME_H
+#define WEFT_CORE_RUNTIME_H
+
+#include "pool.h"
+#include <weft/node.h>
+
+struct weft_worker;
+
+/** A value: what one output port (or one input of the graph) yields. */
+struct weft_graph_value {
+  const struct weft_port *port; /**< concrete: borrowed, lives with the graph */
+  uint32_t wanted;              /**< a node, an output or explain reads it */
+  int64_t n_bytes_max;          /**< dynamic: limit per frame, address space only */
+};
+
+struct weft_graph_node {
+  const char *name;
+  const struct weft_node *table;   /**< in process */
+  void *instance;
+  struct weft_worker *worker;      /**< isolated; then table and instance are NULL */
+  const uint32_t *inputs;          /**< [n_inputs] value ids, lower than first_output */
+  uint32_t n_inputs;
+  uint32_t first_output, n_outputs; /**< value ids, consecutive */
+  uint32_t required;               /**< bit i: input i absent -> the item skips the node (inputs 0..31) */
+  uint32_t parallel, pure;
+  uint64_t deadline_ns;            /**< of one call; 0: none */
+  uint64_t n_scratch_bytes;
+};
+
+/** Everything borrowed until weft_graph_free. Values 0..n_inputs-1 are the graph's inputs: u8, ragged. */
+struct weft_graph_spec {
+  const struct weft_graph_value *values;
+  const struct weft_graph_node *nodes; /**< in topological order */
+  uint32_t n_values, n_inputs, n_nodes;
+  uint32_t n_items_max;                /**< of one frame; activate was called with it */
+};
+
+struct weft_graph;
+struct weft_runtime;
+struct weft_frame;
+
+weft_status weft_runtime_new(struct weft_pool_impl *pool, struct weft_runtime **out);
+void weft_runtime_free(struct weft_runtime *runtime);
+weft_status weft_graph_new(struct weft_runtime *runtime, const struct weft_graph_spec *spec, struct weft_graph **out);
+/** No frame is in flight. [control thread] */
+void weft_graph_free(struct weft_graph *graph);
+
+/** Bytes of one input of one item; data NULL with n_bytes 0 and present 0: absent. */
+struct weft_blob {
+  const void *data; /**< borrowed until done */
+  uint64_t n_bytes;
+  int present;
+};
+
+struct weft_request {
+  const struct weft_blob *inputs;      /**< [n_inputs] borrowed until done */
+  const struct weft_context *context;  /**< borrowed until done; may be NULL */
+  uint64_t seed;
+  uint64_t deadline_ns;                /**< CLOCK_MONOTONIC; 0: none */
+  weft_status status;                  /**< not WEFT_OK: the item is not run (it failed before, say at its file) */
+};
+
+typedef void (*weft_frame_done)(struct weft_frame *frame, void *data);
+
+/**
+ * Takes n requests as the items of one frame and returns at once; never runs
+ * plugin code on the caller. `done` is called once, on a helper.
+ * Errors (done is not called): WEFT_NO_MEMORY, WEFT_UNAVAILABLE (queue full). [any thread]
+ */
+weft_status weft_graph_submit(struct weft_graph *graph, const struct weft_request *requests, uint32_t n,
+                              weft_frame_done done, void *data, struct weft_frame **out);
+/** The same on the caller's thread; returns when the frame is done. [any thread] */
+weft_status weft_graph_run(struct weft_graph *graph, const struct weft_request *requests, uint32_t n,
+                           struct weft_frame **out);
+/** Cancels one item, or WEFT_ALL_ITEMS; the frame ends as soon as it can. [any thread] */
+void weft_frame_cancel(struct weft_frame *frame, uint32_t item);
+
+/* Of a frame that is done, until it is released. */
+weft_status weft_frame_status(const struct weft_frame *frame, uint32_t item);
+const char *weft_frame_message(const struct weft_frame *frame, uint32_t item);
+/** The node (index) at which the item failed; -1: none. */
+int32_t weft_frame_failed_node(const struct weft_frame *frame, uint32_t item);
+/** The value, its slots over the items of the frame: borrowed until release. NULL: no item has it. */
+const struct weft_tensor *weft_frame_value(const struct weft_frame *frame, uint32_t value);
+/** Nanoseconds that node spent on this frame; 0: not called. */
+uint64_t weft_frame_node_ns(const struct weft_frame *frame, uint32_t node);
+void weft_frame_release(struct weft_frame *frame);
+
+/** Counters of a node since the graph was made, summed over threads when read. */
+struct weft_counters {
+  uint64_t n_calls, n_items, n_failed, ns;
+};
+void weft_graph_counters(const struct weft_graph *graph, uint32_t node, struct weft_counters *out);
+
+#endif
