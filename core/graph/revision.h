@@ -42,8 +42,16 @@ typedef struct {
   const char *const *names;     /**< keys under `in:`, NULL-terminated */
 } WeftRevisionWeights;
 
+/** A port marked `explain` that the build options made wanted. */
+typedef struct {
+  const char *node, *port_name;
+  guint value;
+  const struct weft_port *port;
+} WeftRevisionExplain;
+
 typedef struct {
   const char *name, *plugin, *version, *kind, *sha256;
+  guint graph_node;             /**< index in the graph, for weft_frame_node_ns */
   const char *model, *model_digest; /**< NULL without a model */
   gboolean isolated;
   const char *const *inputs;    /**< references as resolved, "see.tokens", NULL-terminated */
@@ -70,6 +78,7 @@ const char *weft_revision_digest(const WeftRevision *revision);
 const WeftRevisionInput *weft_revision_inputs(const WeftRevision *revision, guint *n);
 const WeftRevisionOutput *weft_revision_outputs(const WeftRevision *revision, guint *n);
 const WeftRevisionWeights *weft_revision_weights(const WeftRevision *revision, guint *n);
+const WeftRevisionExplain *weft_revision_explain(const WeftRevision *revision, guint *n);
 const WeftRevisionNode *weft_revision_nodes(const WeftRevision *revision, guint *n);
 /** Whether a request with these inputs (present[i] of input i) is complete; otherwise FALSE and what is missing. */
 gboolean weft_revision_require(const WeftRevision *revision, const gboolean *present, char **missing);
