@@ -17,6 +17,7 @@ typedef struct WeftRevision WeftRevision;
 typedef struct {
   const char *isolate;       /**< NULL or "none"; "all"; "NODE,NODE": overrides the file */
   const char *worker_program; /**< path of weft-worker */
+  const char *compute;       /**< path of the compute provider's .so, for workers; NULL: none */
   guint n_items_max;         /**< of one frame; 0: 64 */
   gboolean explain;          /**< explain ports are wanted, not only weights */
   guint64 spin_ns;           /**< of workers */

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file command.h
+ * The commands of `weft`: one command, one file.
+ */
+#ifndef WEFT_CLI_COMMAND_H
+#define WEFT_CLI_COMMAND_H
+
+#include <glib.h>
+
+/* Exit codes, the same for every command and documented in docs/commands.md. */
+#define WEFT_EXIT_OK 0       /**< done */
+#define WEFT_EXIT_FAILED 1   /**< a request failed, a plugin was refused */
+#define WEFT_EXIT_USAGE 2    /**< options or arguments are wrong */
+#define WEFT_EXIT_REFUSED 3  /**< a filter refused the answer */
+#define WEFT_EXIT_PIPELINE 4 /**< the pipeline file or the catalogue cannot be used */
+
+typedef struct {
+  const char *name;
+  const char *arguments; /**< as the usage line shows them */
+  const char *summary;   /**< one line */
+  const char *help;      /**< what --help prints below the usage line */
+  int (*run)(int argc, char **argv); /**< argv[0] is the command's name */
+} WeftCommand;
+
+extern const WeftCommand weft_command_run;
+extern const WeftCommand weft_command_pipeline;
+extern const WeftCommand weft_command_plugin;
+extern const WeftCommand weft_command_model;
+
+/** Prints usage and help of a command on standard output. */
+void weft_command_help(const WeftCommand *command);
+/** Prints `weft COMMAND: message` and where to find help on standard error; answers WEFT_EXIT_USAGE. */
+int weft_command_usage_error(const WeftCommand *command, const char *format, ...) G_GNUC_PRINTF(2, 3);
+
+#endif

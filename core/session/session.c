@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "session.h"
+
+#include "answer.h"
+#include "hosttable.h"
+#include "manifest.h"
+#include "module.h"
+#include "places.h"
+#include <string.h>
+#include <time.h>
+
+#define COMPUTE_PLUGIN "compute-cpu"
+#define COMPUTE_EXTENSION "weft.compute/1"
+#define DEFAULT_ITEMS_MAX 64
+
+struct WeftSession {
+  WeftCatalogue *catalogue;
+  struct weft_pool_impl *pool;
+  struct weft_runtime *runtime;
+  WeftPipeline *pipeline;
+  WeftRevision *revision;
+  WeftBuildOptions build;
+  char *worker_program, *isolate, *fingerprint;
+  WeftPluginRow *compute; /* NULL: none installed */
+  const void *compute_table;
+};
+
+static guint64 now_ns(void)
+{
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (guint64)t.tv_sec * 1000000000u + (guint64)t.tv_nsec;
+}
+
+/* The provider is loaded when the first model asks for it: a pipeline without one does not pay. */
+static const void *find_extension(void *data, const char *id)
+{
+  WeftSession *session = data;
+  if (strcmp(id, COMPUTE_EXTENSION) != 0 || !session->compute)
+    return NULL;
+  if (session->compute_table)
+    return session->compute_table;
+  struct weft_module *module = NULL;
+  char message[WEFT_MESSAGE_BYTES] = "";
+  if (weft_module_load(session->compute->path, &module, message) != WEFT_OK) {
+    weft_host_table()->log(WEFT_LOG_ERROR, "%s", message);
+    return NULL;
+  }
+  session->compute_table = weft_module_extension(module, COMPUTE_PLUGIN, COMPUTE_EXTENSION);
+  return session->compute_table;
+}
+
+WeftSession *weft_session_new(const WeftSessionOptions *options, GError **error)
+{
+  g_autoptr(WeftSession) session = g_new0(WeftSession, 1);
+  g_autofree char *bundled = weft_place_bundled_catalogue();
+  if (options->catalogue)
+    g_setenv("WEFT_CATALOGUE", options->catalogue, TRUE);
+  session->catalogue = weft_catalogue_open(bundled, error);
+  if (!session->catalogue)
+    return NULL;
+  weft_status status = weft_pool_new(options->n_threads, &session->pool);
+  if (status == WEFT_OK)
+    status = weft_runtime_new(session->pool, &session->runtime);
+  if (status != WEFT_OK) {
+    g_set_error(error, WEFT_ERROR, status, "the runtime does not start: %s", weft_status_name(status));
+    return NULL;
+  }
+  weft_pool_offer(session->pool);
+  session->compute = weft_catalogue_find(session->catalogue, COMPUTE_PLUGIN, NULL, NULL);
+  weft_host_set_finder(find_extension, session);
+  session->build = options->build;
+  session->worker_program =
+      options->build.worker_program ? g_strdup(options->build.worker_program) : weft_place_worker_program();
+  session->isolate = g_strdup(options->build.isolate);
+  session->build.worker_program = session->worker_program;
+  session->build.isolate = session->isolate;
+  session->build.compute = session->compute ? session->compute->path : NULL;
+  if (session->build.n_items_max == 0)
+    session->build.n_items_max = DEFAULT_ITEMS_MAX;
+  return g_steal_pointer(&session);
+}
+
+void weft_session_free(WeftSession *session)
+{
+  if (!session)
+    return;
+  weft_revision_free(session->revision);
+  weft_pipeline_free(session->pipeline);
+  weft_runtime_free(session->runtime);
+  weft_host_set_finder(NULL, NULL);
+  weft_host_offer(WEFT_POOL_ID, NULL);
+  weft_pool_free(session->pool);
+  weft_plugin_row_free(session->compute);
+  weft_catalogue_free(session->catalogue);
+  g_free(session->worker_program);
+  g_free(session->isolate);
+  g_free(session->fingerprint);
+  g_free(session);
+}
+
+gboolean weft_session_load(WeftSession *session, const char *path, WeftDiagnostics *diagnostics)
+{
+  g_autoptr(WeftPipeline) pipeline = weft_pipeline_load(path, diagnostics);
+  if (!pipeline)
+    return FALSE;
+  WeftRevision *revision =
+      weft_revision_build(pipeline, session->catalogue, session->runtime, &session->build, diagnostics);
+  if (!revision)
+    return FALSE;
+  weft_revision_free(session->revision);
+  weft_pipeline_free(session->pipeline);
+  session->revision = revision;
+  session->pipeline = g_steal_pointer(&pipeline);
+  return TRUE;
+}
+
+WeftRevision *weft_session_revision(WeftSession *session)
+{
+  return session->revision;
+}
+
+const WeftPipeline *weft_session_pipeline(WeftSession *session)
+{
+  return session->pipeline;
+}
+
+WeftCatalogue *weft_session_catalogue(WeftSession *session)
+{
+  return session->catalogue;
+}
+
+guint weft_session_n_items_max(const WeftSession *session)
+{
+  return session->build.n_items_max;
+}
+
+/* What a query lacks before it runs: a value that could not be had, or inputs that `require` wants. */
+static GError *query_error(WeftSession *session, const WeftQuery *query, guint n_inputs)
+{
+  g_autofree gboolean *present = g_new0(gboolean, n_inputs + 1);
+  for (guint i = 0; i < n_inputs; i++) {
+    if (query->inputs[i].error)
+      return g_error_copy(query->inputs[i].error);
+    present[i] = query->inputs[i].bytes != NULL;
+  }
+  g_autofree char *missing = NULL;
+  if (weft_revision_require(session->revision, present, &missing))
+    return NULL;
+  return g_error_new(WEFT_ERROR, WEFT_BAD_INPUT, "%s", missing);
+}
+
+static void fill_request(struct weft_request *request, struct weft_blob *blobs, const WeftQuery *query, guint n_inputs,
+                         const GError *error)
+{
+  for (guint k = 0; k < n_inputs; k++) {
+    gsize n_bytes = 0;
+    GBytes *bytes = query->inputs[k].bytes;
+    blobs[k].data = bytes ? g_bytes_get_data(bytes, &n_bytes) : NULL;
+    blobs[k].n_bytes = n_bytes;
+    blobs[k].present = bytes != NULL;
+  }
+  request->inputs = blobs;
+  request->seed = query->seed;
+  request->deadline_ns = query->timeout_ns ? now_ns() + query->timeout_ns : 0;
+  request->status = error ? WEFT_BAD_INPUT : WEFT_OK;
+}
+
+static void run_frame(WeftSession *session, const WeftQuery *queries, guint n, json_t **answers)
+{
+  guint n_inputs = 0;
+  weft_revision_inputs(session->revision, &n_inputs);
+  g_autofree struct weft_request *requests = g_new0(struct weft_request, n);
+  g_autofree struct weft_blob *blobs = g_new0(struct weft_blob, (gsize)n * n_inputs + 1);
+  g_autofree GError **errors = g_new0(GError *, n);
+  for (guint i = 0; i < n; i++) {
+    errors[i] = query_error(session, &queries[i], n_inputs);
+    fill_request(&requests[i], blobs + (gsize)i * n_inputs, &queries[i], n_inputs, errors[i]);
+  }
+  guint64 begin = now_ns();
+  struct weft_frame *frame = NULL;
+  weft_status status = weft_graph_run(weft_revision_graph(session->revision), requests, n, &frame);
+  WeftAnswerSource source = {session->revision, weft_session_fingerprint(session), session->build.explain,
+                             (double)(now_ns() - begin) / 1e6};
+  for (guint i = 0; i < n; i++) {
+    if (status != WEFT_OK && !errors[i])
+      errors[i] = g_error_new(WEFT_ERROR, status, "the request could not be taken: %s", weft_status_name(status));
+    answers[i] = weft_answer_new(&source, &queries[i], frame, i, errors[i]);
+    g_clear_error(&errors[i]);
+  }
+  if (frame)
+    weft_frame_release(frame);
+}
+
+void weft_session_run(WeftSession *session, const WeftQuery *queries, guint n, json_t **answers)
+{
+  guint most = session->build.n_items_max;
+  for (guint done = 0; done < n; done += MIN(most, n - done))
+    run_frame(session, queries + done, MIN(most, n - done), answers + done);
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file session.h
+ * What a program embeds: one catalogue, one pool, one runtime, and a pipeline
+ * that answers requests.
+ *
+ *     g_autoptr(WeftSession) session = weft_session_new(&options, &error);
+ *     if (!weft_session_load(session, "digits.yaml", diagnostics)) ...
+ *     WeftQuery query = {inputs, 0};
+ *     json_t *answer = NULL;
+ *     weft_session_run(session, &query, 1, &answer);
+ *     ... json_decref(answer)
+ */
+#ifndef WEFT_CORE_SESSION_H
+#define WEFT_CORE_SESSION_H
+
+#include "revision.h"
+#include <jansson.h>
+
+typedef struct WeftSession WeftSession;
+
+typedef struct {
+  const char *catalogue;     /**< folder that replaces the search order; NULL: the search order */
+  guint n_threads;           /**< 0: from affinity and cgroup */
+  WeftBuildOptions build;    /**< worker_program may be NULL: the one that came with the program */
+} WeftSessionOptions;
+
+/** One value of a request: bytes, or the error that kept them away, or neither: absent. */
+typedef struct {
+  GBytes *bytes;
+  GError *error;
+} WeftValue;
+
+/** One request. inputs: [number of inputs of the pipeline], borrowed until the run returns. */
+typedef struct {
+  WeftValue *inputs;
+  guint64 seed;              /**< of everything random in it */
+  guint64 timeout_ns;        /**< from the start of the run; 0: none */
+} WeftQuery;
+
+/** Errors: WEFT_ERROR with the status. [control thread] */
+WeftSession *weft_session_new(const WeftSessionOptions *options, GError **error);
+/** NULL is allowed. No run is in progress. [control thread] */
+void weft_session_free(WeftSession *session);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(WeftSession, weft_session_free)
+
+/** Parses and builds a pipeline file, replacing none. FALSE: diagnostics say why. [control thread] */
+gboolean weft_session_load(WeftSession *session, const char *path, WeftDiagnostics *diagnostics);
+
+/** The pipeline as loaded: borrowed until free. */
+WeftRevision *weft_session_revision(WeftSession *session);
+const WeftPipeline *weft_session_pipeline(WeftSession *session);
+WeftCatalogue *weft_session_catalogue(WeftSession *session);
+/** How many requests one frame takes. */
+guint weft_session_n_items_max(const WeftSession *session);
+
+/**
+ * Answers n requests (any number) together, in frames of n_items_max.
+ * answers: [n] `weft.answer/1` objects, caller frees with json_decref; one
+ * request's failure is its own answer. [any thread]
+ */
+void weft_session_run(WeftSession *session, const WeftQuery *queries, guint n, json_t **answers);
+
+/** What computes, as answers name it under `fingerprint`: borrowed until free. */
+const char *weft_session_fingerprint(WeftSession *session);
+
+/** Name of a status code in answers: "ok", "bad-input", ... */
+const char *weft_status_name(gint status);
+
+#endif
