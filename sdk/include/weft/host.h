@@ -16,9 +16,9 @@ extern "C" {
 #endif
 
 #if defined(__GNUC__)
-#define WEFT_PRINTF(format, first) __attribute__((format(printf, format, first)))
+#define WEFT_PRINTF(at, first) __attribute__((__format__(__printf__, at, first)))
 #else
-#define WEFT_PRINTF(format, first)
+#define WEFT_PRINTF(at, first)
 #endif
 
 /** One set-up in progress (create, ports, activate): the host's own. */
