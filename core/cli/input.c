@@ -30,29 +30,6 @@ static gboolean open_problem(const char *path, GError **error)
   return FALSE;
 }
 
-/* A pipe is opened without waiting; one that nobody writes to would otherwise hang the caller for ever. */
-static gboolean wait_for_bytes(int fd, const char *path, gboolean any_seen, gint64 begin_us, gboolean *ended,
-                               GError **error)
-{
-  struct pollfd p = {fd, POLLIN, 0};
-  int ready = poll(&p, 1, 100);
-  if (ready > 0 && (p.revents & POLLIN))
-    return TRUE;
-  gboolean nobody = ready == 0 ? FALSE : (p.revents & POLLHUP) != 0;
-  if (nobody && any_seen) {
-    *ended = TRUE;
-    return TRUE;
-  }
-  char byte;
-  gboolean writer = read(fd, &byte, 0) < 0 && errno == EAGAIN;
-  if (!writer && g_get_monotonic_time() - begin_us > WEFT_INPUT_PIPE_WAIT_MS * 1000) {
-    bad(error, "%s: a pipe that nobody writes to (waited %d ms); start the writer first or give a file", path,
-        WEFT_INPUT_PIPE_WAIT_MS);
-    return FALSE;
-  }
-  return TRUE;
-}
-
 static gboolean read_stream(int fd, gboolean is_fifo, const char *path, GByteArray *out, GError **error)
 {
   gint64 begin_us = g_get_monotonic_time();
@@ -69,19 +46,25 @@ static gboolean read_stream(int fd, gboolean is_fifo, const char *path, GByteArr
     }
     if (n < 0 && errno == EINTR)
       continue;
-    if (n < 0 && errno != EAGAIN) {
+    if (n < 0 && errno == EAGAIN) {
+      /* A writer holds the pipe open: its pace is its own. */
+      struct pollfd p = {fd, POLLIN, 0};
+      poll(&p, 1, -1);
+      continue;
+    }
+    if (n < 0) {
       bad(error, "%s: cannot be read: %s", path, g_strerror(errno));
       return FALSE;
     }
-    if (n == 0 && (!is_fifo || out->len > 0))
+    if (!is_fifo || out->len > 0)
       return TRUE;
-    gboolean ended = FALSE;
-    if (n == 0)
-      g_usleep(10000);
-    if (!wait_for_bytes(fd, path, out->len > 0, begin_us, &ended, error))
+    /* Opened without waiting, since a pipe that nobody writes to would hang the caller for ever. */
+    if (g_get_monotonic_time() - begin_us > WEFT_INPUT_PIPE_WAIT_MS * 1000) {
+      bad(error, "%s: a pipe that nobody writes to (waited %d ms); start the writer first or give a file", path,
+          WEFT_INPUT_PIPE_WAIT_MS);
       return FALSE;
-    if (ended)
-      return TRUE;
+    }
+    g_usleep(10000);
   }
 }
 

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file batch.h
+ * `weft run --batch`: JSON lines in, JSON lines out, in the same order.
+ */
+#ifndef WEFT_CLI_BATCH_H
+#define WEFT_CLI_BATCH_H
+
+#include "session.h"
+
+/** Longest line, bytes. */
+#define WEFT_BATCH_LINE_MAX (16u << 20)
+/** Deepest nesting of a line is the JSON library's (2048). */
+
+typedef struct {
+  const char *path;   /**< the file, or - */
+  guint64 seed;       /**< of the first line; each line adds one */
+  guint64 timeout_ns; /**< of each request; 0: none */
+} WeftBatch;
+
+/**
+ * Reads, answers and prints everything on standard output, with a progress bar
+ * on standard error where that is a terminal. A bad line is an answer with its
+ * error. Answers the exit code of the command.
+ */
+int weft_batch_run(WeftSession *session, const WeftBatch *batch);
+
+#endif

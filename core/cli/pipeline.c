@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "command.h"
+#include "session.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char help[] =
+    "  check FILE   parses, resolves and builds the pipeline: every error with file, line, node and port\n"
+    "  dot FILE     the graph as Graphviz text: weft pipeline dot FILE | dot -Tsvg > graph.svg\n\n"
+    "  --json             check: the result as JSON\n"
+    "  --isolate none|all|NODE,...  as in weft run\n"
+    "  --catalogue DIR    use this catalogue instead of the search order\n\n"
+    "exit codes: 0 the pipeline is good; 2 options or arguments are wrong; 4 it is not\n";
+
+static int run(int argc, char **argv);
+
+const WeftCommand weft_command_pipeline = {"pipeline", "check|dot FILE [OPTION]...",
+                                           "Checks a pipeline file, or draws it.", help, run};
+
+typedef struct {
+  const char *action, *file;
+  gboolean json;
+  WeftSessionOptions session;
+} Options;
+
+static int take_word(Options *options, const char *word)
+{
+  if (!options->action)
+    options->action = word;
+  else if (!options->file)
+    options->file = word;
+  else
+    return weft_command_usage_error(&weft_command_pipeline, "%s: unexpected argument after %s", word, options->file);
+  return WEFT_EXIT_OK;
+}
+
+static int unknown_option(const char *word)
+{
+  static const char *const names[] = {"--json", "--isolate", "--catalogue", "--help"};
+  const char *closest = weft_closest(word, names, G_N_ELEMENTS(names));
+  return weft_command_usage_error(&weft_command_pipeline, "%s is not an option%s%s%s", word,
+                                  closest ? "; did you mean " : "", closest ? closest : "", closest ? "?" : "");
+}
+
+static int parse(Options *options, int argc, char **argv)
+{
+  for (int i = 1; i < argc; i++) {
+    const char *word = argv[i];
+    int code = WEFT_EXIT_OK;
+    if (strcmp(word, "--json") == 0)
+      options->json = TRUE;
+    else if (strcmp(word, "--isolate") == 0 && i + 1 < argc)
+      options->session.build.isolate = argv[++i];
+    else if (strcmp(word, "--catalogue") == 0 && i + 1 < argc)
+      options->session.catalogue = argv[++i];
+    else if (strcmp(word, "--isolate") == 0 || strcmp(word, "--catalogue") == 0)
+      code = weft_command_usage_error(&weft_command_pipeline, "%s: a value is missing", word);
+    else if (word[0] == '-' && word[1] != '\0')
+      code = unknown_option(word);
+    else
+      code = take_word(options, word);
+    if (code != WEFT_EXIT_OK)
+      return code;
+  }
+  if (!options->action)
+    return weft_command_usage_error(&weft_command_pipeline, "what to do is missing: check or dot");
+  if (strcmp(options->action, "check") != 0 && strcmp(options->action, "dot") != 0)
+    return weft_command_usage_error(&weft_command_pipeline, "%s: expected check or dot", options->action);
+  if (!options->file)
+    return weft_command_usage_error(&weft_command_pipeline, "the pipeline file is missing");
+  return WEFT_EXIT_OK;
+}
+
+static void print_json(const WeftDiagnostics *diagnostics, gboolean good)
+{
+  json_t *root = json_object(), *list = json_array();
+  for (guint i = 0; i < diagnostics->list->len; i++) {
+    const WeftDiagnostic *d = g_ptr_array_index(diagnostics->list, i);
+    json_t *one = json_object();
+    json_object_set_new(one, "code", json_string(d->code));
+    json_object_set_new(one, "line", json_integer(d->line));
+    json_object_set_new(one, "column", json_integer(d->column));
+    json_object_set_new(one, "node", d->node ? json_string(d->node) : json_null());
+    json_object_set_new(one, "port", d->port ? json_string(d->port) : json_null());
+    json_object_set_new(one, "message", json_string(d->message));
+    json_object_set_new(one, "hint", d->hint ? json_string(d->hint) : json_null());
+    json_array_append_new(list, one);
+  }
+  json_object_set_new(root, "file", json_string(diagnostics->file));
+  json_object_set_new(root, "good", json_boolean(good));
+  json_object_set_new(root, "diagnostics", list);
+  json_dumpf(root, stdout, JSON_INDENT(2));
+  putchar('\n');
+  json_decref(root);
+}
+
+static void print_good(WeftSession *session, const char *file)
+{
+  WeftRevision *revision = weft_session_revision(session);
+  guint n = 0;
+  const WeftRevisionNode *nodes = weft_revision_nodes(revision, &n);
+  printf("%s: good, revision %s@%.12s\n", file, weft_revision_name(revision), weft_revision_digest(revision));
+  for (guint i = 0; i < n; i++) {
+    printf("  %-12s %s@%s%s  <-", nodes[i].name, nodes[i].plugin, nodes[i].version,
+           nodes[i].isolated ? " (worker)" : "");
+    for (guint k = 0; nodes[i].inputs && nodes[i].inputs[k]; k++)
+      printf(" %s", nodes[i].inputs[k]);
+    putchar('\n');
+  }
+}
+
+static int run(int argc, char **argv)
+{
+  Options options = {0};
+  int code = parse(&options, argc, argv);
+  if (code != WEFT_EXIT_OK)
+    return code;
+  g_autoptr(GError) error = NULL;
+  g_autoptr(WeftSession) session = weft_session_new(&options.session, &error);
+  if (!session) {
+    fprintf(stderr, "weft pipeline: %s\n", error->message);
+    return WEFT_EXIT_PIPELINE;
+  }
+  g_autoptr(WeftDiagnostics) diagnostics = weft_diagnostics_new(options.file);
+  gboolean good = weft_session_load(session, options.file, diagnostics);
+  if (options.json && strcmp(options.action, "check") == 0) {
+    print_json(diagnostics, good);
+    return good ? WEFT_EXIT_OK : WEFT_EXIT_PIPELINE;
+  }
+  g_autofree char *text = weft_diagnostics_text(diagnostics);
+  fputs(text, stderr);
+  if (!good)
+    return WEFT_EXIT_PIPELINE;
+  if (strcmp(options.action, "dot") == 0) {
+    g_autofree char *dot = weft_pipeline_dot(weft_session_pipeline(session), weft_session_revision(session));
+    fputs(dot, stdout);
+  } else {
+    print_good(session, options.file);
+  }
+  return fflush(stdout) == 0 ? WEFT_EXIT_OK : WEFT_EXIT_FAILED;
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "print.h"
+
+#include "command.h"
+#include <stdio.h>
+#include <string.h>
+
+static const char *text_at(const json_t *object, const char *key)
+{
+  const char *text = json_string_value(json_object_get(object, key));
+  return text ? text : "";
+}
+
+static void print_value(const json_t *value)
+{
+  if (json_is_string(value)) {
+    printf("%s", json_string_value(value));
+  } else if (json_is_real(value)) {
+    printf("%.4g", json_real_value(value));
+  } else {
+    g_autofree char *text = NULL;
+    char *dumped = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(5));
+    text = g_strdup(dumped ? dumped : "null");
+    free(dumped);
+    printf("%s", text);
+  }
+}
+
+static void print_weights(const json_t *all)
+{
+  const char *node, *name;
+  json_t *weights, *weight;
+  json_object_foreach((json_t *)all, node, weights)
+  {
+    printf("%-13s", json_object_size(all) > 1 ? node : "weights");
+    const char *comma = "";
+    json_object_foreach(weights, name, weight)
+    {
+      printf("%s%s %.3f", comma, name, json_number_value(weight));
+      comma = ", ";
+    }
+    putchar('\n');
+  }
+}
+
+static void print_path(const json_t *answer)
+{
+  const json_t *explain = json_object_get(answer, "explain");
+  size_t i;
+  json_t *node;
+  printf("\n%-12s %-22s %-9s %-9s %9s  %s\n", "node", "plugin", "kind", "where", "ms", "from");
+  json_array_foreach(json_object_get(explain, "path"), i, node)
+  {
+    g_autofree char *plugin = g_strdup_printf("%s@%s", text_at(node, "plugin"), text_at(node, "version"));
+    printf("%-12s %-22s %-9s %-9s ", text_at(node, "node"), plugin, text_at(node, "kind"),
+           json_is_true(json_object_get(node, "isolated")) ? "worker" : "process");
+    if (json_is_true(json_object_get(node, "ran")))
+      printf("%9.3f  ", json_number_value(json_object_get(node, "ms")));
+    else
+      printf("%9s  ", "skipped");
+    size_t k;
+    json_t *from;
+    json_array_foreach(json_object_get(node, "from"), k, from)
+    {
+      printf("%s%s", k ? ", " : "", json_string_value(from));
+    }
+    putchar('\n');
+  }
+  const char *name;
+  json_t *value;
+  json_object_foreach(json_object_get(explain, "values"), name, value)
+  {
+    printf("%-24s ", name);
+    print_value(value);
+    putchar('\n');
+  }
+  printf("revision     %s\nfingerprint  %s\ntotal        %.3f ms\n", text_at(answer, "revision"),
+         text_at(answer, "fingerprint"),
+         json_number_value(json_object_get(json_object_get(answer, "timings"), "total_ms")));
+}
+
+static int print_failure(const json_t *answer)
+{
+  const json_t *error = json_object_get(answer, "error");
+  const char *node = text_at(error, "node");
+  fprintf(stderr, "weft run: %s%s%s%s (%s)\n", node[0] ? "node \"" : "", node, node[0] ? "\": " : "",
+          text_at(error, "message"), text_at(error, "code"));
+  return WEFT_EXIT_FAILED;
+}
+
+int weft_print_answer(const json_t *answer, gboolean as_json, gboolean explain)
+{
+  gboolean failed = strcmp(text_at(answer, "status"), "ok") != 0;
+  if (as_json) {
+    json_dumpf(answer, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+    putchar('\n');
+  } else if (!failed) {
+    const char *name;
+    json_t *value;
+    json_object_foreach(json_object_get(answer, "outputs"), name, value)
+    {
+      printf("%-12s ", name);
+      print_value(value);
+      putchar('\n');
+    }
+    print_weights(json_object_get(answer, "weights"));
+  }
+  if (explain && !as_json)
+    print_path(answer);
+  if (fflush(stdout) != 0) {
+    perror("weft run: the answer cannot be written to standard output");
+    return WEFT_EXIT_FAILED;
+  }
+  return failed && !as_json ? print_failure(answer) : failed ? WEFT_EXIT_FAILED : WEFT_EXIT_OK;
+}

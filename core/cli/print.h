@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file print.h
+ * An answer as a person reads it.
+ */
+#ifndef WEFT_CLI_PRINT_H
+#define WEFT_CLI_PRINT_H
+
+#include <glib.h>
+#include <jansson.h>
+
+/** Prints a `weft.answer/1`: as JSON, or as lines; failures on standard error. Answers the exit code. */
+int weft_print_answer(const json_t *answer, gboolean as_json, gboolean explain);
+
+#endif
