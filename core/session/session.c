@@ -8,9 +8,9 @@
 #include "places.h"
 #include <string.h>
 #include <time.h>
+#include <weft/compute.h>
 
 #define COMPUTE_PLUGIN "compute-cpu"
-#define COMPUTE_EXTENSION "weft.compute/1"
 #define DEFAULT_ITEMS_MAX 64
 
 struct WeftSession {
@@ -20,9 +20,9 @@ struct WeftSession {
   WeftPipeline *pipeline;
   WeftRevision *revision;
   WeftBuildOptions build;
-  char *worker_program, *isolate, *fingerprint;
+  char *worker_program, *isolate;
   WeftPluginRow *compute; /* NULL: none installed */
-  const void *compute_table;
+  const struct weft_compute *compute_table; /* NULL until a model asks for it */
 };
 
 static guint64 now_ns(void)
@@ -36,7 +36,7 @@ static guint64 now_ns(void)
 static const void *find_extension(void *data, const char *id)
 {
   WeftSession *session = data;
-  if (strcmp(id, COMPUTE_EXTENSION) != 0 || !session->compute)
+  if (strcmp(id, WEFT_COMPUTE_ID) != 0 || !session->compute)
     return NULL;
   if (session->compute_table)
     return session->compute_table;
@@ -46,7 +46,7 @@ static const void *find_extension(void *data, const char *id)
     weft_host_table()->log(WEFT_LOG_ERROR, "%s", message);
     return NULL;
   }
-  session->compute_table = weft_module_extension(module, COMPUTE_PLUGIN, COMPUTE_EXTENSION);
+  session->compute_table = weft_module_extension(module, COMPUTE_PLUGIN, WEFT_COMPUTE_ID);
   return session->compute_table;
 }
 
@@ -95,7 +95,6 @@ void weft_session_free(WeftSession *session)
   weft_catalogue_free(session->catalogue);
   g_free(session->worker_program);
   g_free(session->isolate);
-  g_free(session->fingerprint);
   g_free(session);
 }
 
@@ -128,6 +127,11 @@ const WeftPipeline *weft_session_pipeline(WeftSession *session)
 WeftCatalogue *weft_session_catalogue(WeftSession *session)
 {
   return session->catalogue;
+}
+
+const char *weft_session_fingerprint(WeftSession *session)
+{
+  return session->compute_table ? session->compute_table->fingerprint : "none";
 }
 
 guint weft_session_n_items_max(const WeftSession *session)

@@ -226,6 +226,13 @@ struct weft_compute {
 
   /** Frees a program; NULL is allowed. [control thread] */
   void (*free)(struct weft_program *program);
+
+  /**
+   * Numerics fingerprint: provider, version and the instruction set chosen on this machine, such as
+   * "compute-cpu 0.1.0 avx2". Two providers that name the same give the same bytes. Never NULL; lives as long as
+   * the process.
+   */
+  const char *fingerprint;
 };
 
 #ifdef __cplusplus
