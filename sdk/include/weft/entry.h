@@ -4,7 +4,7 @@
  * The one symbol that a plugin exports.
  *
  *     WEFT_EXPORT const struct weft_entry weft_entry = {
- *       sizeof(struct weft_entry), WEFT_CONTRACT, WEFT_CONTRACT_LOWEST,
+ *       sizeof(struct weft_entry), WEFT_CONTRACT_VERSION, WEFT_CONTRACT_LOWEST,
  *       0, my_init, my_fini, my_get_node, my_get_extension};
  *
  * At load the host copies it into a zero-filled struct of its own: an older,
@@ -20,7 +20,7 @@ extern "C" {
 #endif
 
 /** The contract these headers describe. While it is a draft, host and plugin must name the same draft. */
-#define WEFT_CONTRACT 1u
+#define WEFT_CONTRACT_VERSION 1u
 /** The lowest contract a plugin built against these headers can live with. */
 #define WEFT_CONTRACT_LOWEST 1u
 /** The symbol's name. */
@@ -39,7 +39,7 @@ extern "C" {
 
 struct weft_entry {
   uint32_t size;            /**< sizeof(struct weft_entry) */
-  uint32_t contract;        /**< WEFT_CONTRACT the plugin was built against */
+  uint32_t contract;        /**< WEFT_CONTRACT_VERSION the plugin was built against */
   uint32_t contract_lowest; /**< the lowest it can live with */
   uint32_t flags;           /**< 0 */
 
