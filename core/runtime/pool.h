@@ -12,7 +12,11 @@
 
 struct weft_pool_impl;
 
-/** n_threads 0: from the affinity mask and the cgroup's quota. Helpers start at first use. [control thread] */
+/**
+ * n_threads 0: WEFT_THREADS, or from the affinity mask and the cgroup's quota.
+ * Helpers start at first use. out: caller frees with weft_pool_free.
+ * Errors: WEFT_NO_MEMORY. [control thread]
+ */
 weft_status weft_pool_new(uint32_t n_threads, struct weft_pool_impl **out);
 /** Waits for running jobs, joins the helpers; NULL is allowed. [control thread] */
 void weft_pool_free(struct weft_pool_impl *pool);
@@ -25,8 +29,19 @@ struct weft_pool_job {
   void (*run)(struct weft_pool_job *job);
   struct weft_pool_job *next;
 };
-/** Runs job on a helper, in order of arrival. [any thread] */
-void weft_pool_push(struct weft_pool_impl *pool, struct weft_pool_job *job);
+/**
+ * Runs job on a helper, in order of arrival. job: borrowed until it runs.
+ * Errors: WEFT_UNAVAILABLE, only where no helper could be started. [any thread]
+ */
+weft_status weft_pool_push(struct weft_pool_impl *pool, struct weft_pool_job *job);
+
+/**
+ * weft.pool/1's parallel on this very pool: fn(arg, chunk) for each chunk, the
+ * caller works too, a join waits only for claimed chunks. Inside a chunk it
+ * runs inline. [any thread]
+ */
+void weft_pool_parallel(struct weft_pool_impl *pool, uint32_t n_chunks, void (*fn)(void *arg, uint32_t chunk),
+                        void *arg);
 uint32_t weft_pool_n_threads(const struct weft_pool_impl *pool);
 
 #endif

@@ -17,6 +17,9 @@
 
 struct weft_worker;
 
+/** Frames of one graph at once, unless its spec says otherwise. */
+#define WEFT_FRAMES_MAX 1024u
+
 /** A value: what one output port (or one input of the graph) yields. */
 struct weft_graph_value {
   const struct weft_port *port; /**< concrete: borrowed, lives with the graph */
@@ -35,7 +38,9 @@ struct weft_graph_node {
   uint32_t required;               /**< bit i: input i absent -> the item skips the node (inputs 0..31) */
   uint32_t parallel, pure;
   uint64_t deadline_ns;            /**< of one call; 0: none */
-  uint64_t n_scratch_bytes;
+  uint64_t n_scratch_bytes;        /**< what activate answered */
+  struct weft_limits limits;       /**< as activate got them: calls beyond are split, one item beyond is bad input.
+                                        n_items 0: those of the frame; n_rows, n_groups NULL: no limit; borrowed */
 };
 
 /** Everything borrowed until weft_graph_free. Values 0..n_inputs-1 are the graph's inputs: u8, ragged. */
@@ -43,17 +48,25 @@ struct weft_graph_spec {
   const struct weft_graph_value *values;
   const struct weft_graph_node *nodes; /**< in topological order */
   uint32_t n_values, n_inputs, n_nodes;
-  uint32_t n_items_max;                /**< of one frame; activate was called with it */
+  uint32_t n_items_max;                /**< of one frame */
+  uint32_t n_frames_max;               /**< in flight or not yet released; 0: WEFT_FRAMES_MAX */
 };
 
 struct weft_graph;
 struct weft_runtime;
 struct weft_frame;
 
+/** pool: borrowed until weft_runtime_free. out: caller frees with weft_runtime_free. Errors: WEFT_NO_MEMORY. [control thread] */
 weft_status weft_runtime_new(struct weft_pool_impl *pool, struct weft_runtime **out);
+/** All graphs are freed. NULL is allowed. [control thread] */
 void weft_runtime_free(struct weft_runtime *runtime);
-weft_status weft_graph_new(struct weft_runtime *runtime, const struct weft_graph_spec *spec, struct weft_graph **out);
-/** No frame is in flight. [control thread] */
+/**
+ * out: caller frees with weft_graph_free. Errors: WEFT_NO_MEMORY, WEFT_BAD_CONFIG (ids
+ * out of order, terms that name no input; message: [WEFT_MESSAGE_BYTES], set then). [control thread]
+ */
+weft_status weft_graph_new(struct weft_runtime *runtime, const struct weft_graph_spec *spec, struct weft_graph **out,
+                           char *message);
+/** Every frame has been released. NULL is allowed. [control thread] */
 void weft_graph_free(struct weft_graph *graph);
 
 /** Bytes of one input of one item; data NULL with n_bytes 0 and present 0: absent. */
@@ -75,8 +88,10 @@ typedef void (*weft_frame_done)(struct weft_frame *frame, void *data);
 
 /**
  * Takes n requests as the items of one frame and returns at once; never runs
- * plugin code on the caller. `done` is called once, on a helper.
- * Errors (done is not called): WEFT_NO_MEMORY, WEFT_UNAVAILABLE (queue full). [any thread]
+ * plugin code on the caller. `done` is called once, on a helper; it may release the frame.
+ * out: caller frees with weft_frame_release; NULL is allowed where `done` does that.
+ * Errors (done is not called): WEFT_NO_MEMORY, WEFT_UNAVAILABLE (n_frames_max frames are there
+ * already, or no helper could be started), WEFT_BAD_INPUT (n is 0 or above n_items_max). [any thread]
  */
 weft_status weft_graph_submit(struct weft_graph *graph, const struct weft_request *requests, uint32_t n,
                               weft_frame_done done, void *data, struct weft_frame **out);
