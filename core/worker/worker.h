@@ -26,7 +26,8 @@ struct weft_worker_spec {
   uint64_t spin_ns;                 /**< both ends poll that long before they sleep; 0: sleep at once */
 };
 
-/** Errors as create's and ports'; WEFT_INTERNAL with a message when the process died (signal or exit code) or hung. [control thread] */
+/** Errors as create's and ports'; WEFT_INTERNAL with a message when the process died (signal or exit code) or hung.
+    [control thread] */
 weft_status weft_worker_spawn(const struct weft_worker_spec *spec, struct weft_worker **out);
 /** What `ports` answered: borrowed until free. */
 const struct weft_ports *weft_worker_ports(const struct weft_worker *worker);
