@@ -33,8 +33,11 @@ struct weft_call_host {
 /** The table. Shared, lives as long as the process. [any thread] */
 const struct weft_host *weft_host_table(void);
 
-/** Offers an extension (weft.pool/1, weft.compute/1) to plugins loaded from now on; NULL takes it away. [control thread] */
-void weft_host_offer(const char *id, const void *table);
+/**
+ * Offers an extension (weft.pool/1, weft.compute/1) to plugins loaded from now on; NULL takes it away.
+ * id: borrowed for the life of the process. WEFT_NO_MEMORY beyond 32 ids. [control thread]
+ */
+weft_status weft_host_offer(const char *id, const void *table);
 
 /**
  * Called when a plugin asks for an extension that nobody offered; lets the

@@ -96,10 +96,18 @@ typedef struct {
   guint machine;                  /**< e_machine */
 } WeftElf;
 
+/** Largest plugin file, bytes, and most libraries it may need. */
+#define WEFT_ELF_MAX_BYTES (256 << 20)
+#define WEFT_ELF_MAX_NEEDED 256
+
+/** The bytes of a regular file of at most WEFT_ELF_MAX_BYTES; never blocks on a pipe. Shared (refcounted). */
+GBytes *weft_elf_load(const char *path, GError **error);
 /** Reads an ELF file: bounds checked everywhere, never maps it, follows no symlink out of band. */
 WeftElf *weft_elf_read(const char *path, GError **error);
 /** The same from memory: the fuzzed entry. */
 WeftElf *weft_elf_parse(const void *data, gsize n_bytes, const char *source, GError **error);
+/** A copy of the ELF file with this manifest in its section, which is added or replaced. Shared (refcounted). */
+GBytes *weft_elf_stamp(GBytes *file, GBytes *manifest, const char *source, GError **error);
 void weft_elf_free(WeftElf *elf);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(WeftElf, weft_elf_free)
 

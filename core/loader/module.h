@@ -27,4 +27,7 @@ const struct weft_node *weft_module_node(struct weft_module *module, const char 
 /** The extension or NULL. [control thread] */
 const void *weft_module_extension(struct weft_module *module, const char *node_id, const char *extension_id);
 
+/** Calls `fini` of every module, the latest first; the process ends next. [control thread] */
+void weft_module_end(void);
+
 #endif

@@ -50,6 +50,16 @@
 #define WEFT_MANIFEST_SECTION ".weft.manifest"
 /** Largest manifest, bytes. */
 #define WEFT_MANIFEST_MAX_BYTES (1u << 20)
+/** Limits of its parts: plugins of a file; inputs, outputs (each); parameters; entries of any other list. */
+#define WEFT_MANIFEST_MAX_PLUGINS 64
+#define WEFT_MANIFEST_MAX_PORTS 32
+#define WEFT_MANIFEST_MAX_PARAMS 64
+#define WEFT_MANIFEST_MAX_ENTRIES 256
+/** Longest name (id, port, parameter, dim) and longest other text, bytes. */
+#define WEFT_MANIFEST_MAX_NAME 64
+#define WEFT_MANIFEST_MAX_TEXT 65536
+/** Largest factor of a rows term. */
+#define WEFT_MANIFEST_MAX_FACTOR (1u << 30)
 
 #define WEFT_KIND_READER "reader"
 #define WEFT_KIND_ENCODER "encoder"
