@@ -157,6 +157,21 @@ static inline int weft_input_find(const struct weft_config *config, const char *
   return -1;
 }
 
+/** Value of an attribute of a port, or NULL where it has none of that key. [control thread] */
+static inline const char *weft_attribute_find(const struct weft_port *port, const char *key)
+{
+  for (uint32_t i = 0; i < port->n_attributes; i++) {
+    const char *a = port->attributes[i].key, *b = key;
+    while (*a && *a == *b) {
+      a++;
+      b++;
+    }
+    if (*a == *b)
+      return port->attributes[i].value;
+  }
+  return NULL;
+}
+
 #ifdef __cplusplus
 }
 #endif
