@@ -3,7 +3,8 @@
  * @file diagnostic.h
  * What is wrong with a pipeline file: several at once, in order of the file.
  * Printed as `FILE:LINE:COLUMN: node "fuse", port "picture": MESSAGE` and a
- * second, indented line `hint: ...` where there is something to do.
+ * second, indented line `hint: ...` where there is something to do. A warning
+ * says so and does not fail the file.
  */
 #ifndef WEFT_CORE_DIAGNOSTIC_H
 #define WEFT_CORE_DIAGNOSTIC_H
@@ -15,12 +16,14 @@ typedef struct {
   guint line, column;   /**< 1-based; 0: the file as a whole */
   char *node, *port;    /**< NULL: none */
   char *message, *hint; /**< hint: NULL: none */
+  gboolean warning;
 } WeftDiagnostic;
 
 typedef struct {
   char *file;
   GPtrArray *list;      /**< of WeftDiagnostic, at most WEFT_DIAGNOSTICS_MAX */
   guint n_dropped;
+  guint n_errors;       /**< warnings are not counted, dropped errors are */
 } WeftDiagnostics;
 
 #define WEFT_DIAGNOSTICS_MAX 100
@@ -28,9 +31,20 @@ typedef struct {
 WeftDiagnostics *weft_diagnostics_new(const char *file);
 void weft_diagnostics_free(WeftDiagnostics *diagnostics);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(WeftDiagnostics, weft_diagnostics_free)
+/** Adds an error. Returns it, borrowed until the next one is added; never NULL (beyond the limit it is not printed). */
 WeftDiagnostic *weft_diagnostics_add(WeftDiagnostics *diagnostics, const char *code, guint line, guint column,
                                      const char *format, ...) G_GNUC_PRINTF(5, 6);
-/** All of them as text for a person; caller frees with g_free. */
+/** Adds a warning. */
+WeftDiagnostic *weft_diagnostics_warn(WeftDiagnostics *diagnostics, const char *code, guint line, guint column,
+                                      const char *format, ...) G_GNUC_PRINTF(5, 6);
+/** Says where in the graph it is: node and port may be NULL. Returns diagnostic. */
+WeftDiagnostic *weft_diagnostic_at(WeftDiagnostic *diagnostic, const char *node, const char *port);
+/** Says what to do. Returns diagnostic. */
+WeftDiagnostic *weft_diagnostic_hint(WeftDiagnostic *diagnostic, const char *format, ...) G_GNUC_PRINTF(2, 3);
+/** `did you mean "CLOSEST"?` where one of names is close to word; otherwise nothing. */
+WeftDiagnostic *weft_diagnostic_closest(WeftDiagnostic *diagnostic, const char *word, const char *const *names,
+                                        gsize n_names);
+/** All of them in order of the file as text for a person; caller frees with g_free. */
 char *weft_diagnostics_text(const WeftDiagnostics *diagnostics);
 
 #endif

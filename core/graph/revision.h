@@ -11,14 +11,36 @@
 #include "diagnostic.h"
 #include "runtime.h"
 
+/*
+ * How much one call of a node may hold where no plugin says it. Calls beyond
+ * are split; one item that is beyond alone is bad input.
+ */
+/** Bytes of one input as a request brings it. */
+#define WEFT_INPUT_MAX_BYTES (64 << 20)
+/** Bytes of an output that only its plugin knows the size of (pixels, samples). */
+#define WEFT_MEDIUM_MAX_BYTES (256 << 20)
+/** The same where it is text. */
+#define WEFT_TEXT_MAX_BYTES (1 << 20)
+/** Address space of such an output in one frame, all items together, bytes. */
+#define WEFT_FRAME_MEDIUM_MAX_BYTES (G_GINT64_CONSTANT(1) << 30)
+/** Scratch of a node, bytes: one that wants more is called with fewer items at once. */
+#define WEFT_SCRATCH_MAX_BYTES (256 << 20)
+/** Scratch that one item may want, bytes. */
+#define WEFT_ITEM_SCRATCH_MAX_BYTES (G_GINT64_CONSTANT(4) << 30)
+/** Largest file of a model, bytes. */
+#define WEFT_RESOURCE_MAX_BYTES (G_GINT64_CONSTANT(64) << 30)
+/** Items of one frame, unless the options say otherwise. */
+#define WEFT_FRAME_ITEMS 64
+
 typedef struct WeftPipeline WeftPipeline; /* parsed: pipeline.h */
 typedef struct WeftRevision WeftRevision;
 
 typedef struct {
-  const char *isolate;       /**< NULL or "none"; "all"; "NODE,NODE": overrides the file */
+  const char *isolate;       /**< NULL: as the file says, and plugins that did not come with Weft;
+                                  "none", "all", "NODE,NODE": overrides both */
   const char *worker_program; /**< path of weft-worker */
   const char *compute;       /**< path of the compute provider's .so, for workers; NULL: none */
-  guint n_items_max;         /**< of one frame; 0: 64 */
+  guint n_items_max;         /**< of one frame; 0: WEFT_FRAME_ITEMS */
   gboolean explain;          /**< explain ports are wanted, not only weights */
   guint64 spin_ns;           /**< of workers */
 } WeftBuildOptions;
@@ -63,9 +85,13 @@ WeftPipeline *weft_pipeline_parse(const char *text, gsize n_bytes, const char *p
 WeftPipeline *weft_pipeline_load(const char *path, WeftDiagnostics *diagnostics);
 void weft_pipeline_free(WeftPipeline *pipeline);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(WeftPipeline, weft_pipeline_free)
-/** `--set NAME=VALUE` of `${NAME}`, before load: pass NULL for none. */
 
-/** Resolves, checks, creates every node, activates, seals. NULL: diagnostics say why. [control thread] */
+/**
+ * Resolves, checks, creates every node, activates, seals. NULL: diagnostics
+ * say why; they may hold warnings also on success.
+ * pipeline, catalogue: borrowed until weft_revision_free. runtime: NULL: only
+ * resolves, checks and creates, and makes no graph. [control thread]
+ */
 WeftRevision *weft_revision_build(const WeftPipeline *pipeline, WeftCatalogue *catalogue, struct weft_runtime *runtime,
                                   const WeftBuildOptions *options, WeftDiagnostics *diagnostics);
 /** No frame is in flight. [control thread] */

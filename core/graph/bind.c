@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which output feeds which input: what stands under `in`, and the companions that wire themselves. */
+#include "resolve.h"
+
+#include <string.h>
+
+static const WeftStep *source_of(const WeftBuilder *builder, const WeftReference *reference)
+{
+  return &builder->revision->steps[reference->step];
+}
+
+static int output_index(const WeftPluginSpec *spec, const char *name)
+{
+  for (guint i = 0; i < spec->outputs->len; i++) {
+    if (strcmp(((WeftPortSpec *)spec->outputs->pdata[i])->name, name) == 0)
+      return (int)i;
+  }
+  return -1;
+}
+
+/* Index of the output that a reference names; -1: reported here, or its step has not been resolved. */
+int weft_reference_output(WeftBuilder *builder, const WeftReference *reference, const char *node)
+{
+  const WeftStep *source = source_of(builder, reference);
+  if (!source->found)
+    return -1;
+  const WeftPluginSpec *spec = source->found->spec;
+  int output = reference->port ? output_index(spec, reference->port) : 0;
+  if (output >= 0 && spec->outputs->len)
+    return output;
+  WeftDiagnostic *fault =
+      reference->port ? weft_fault(builder->diagnostics, reference->at, "unknown-output", "\"%s\" (%s) has no output "
+                                   "\"%s\"", source->name, source->found->label, reference->port)
+                      : weft_fault(builder->diagnostics, reference->at, "unknown-output", "\"%s\" (%s) has no output",
+                                   source->name, source->found->label);
+  weft_diagnostic_at(fault, node, node ? reference->key : NULL);
+  g_autoptr(GPtrArray) names = g_ptr_array_new();
+  g_autoptr(GString) list = g_string_new(NULL);
+  for (guint i = 0; i < spec->outputs->len; i++) {
+    const WeftPortSpec *port = spec->outputs->pdata[i];
+    g_ptr_array_add(names, port->name);
+    g_string_append_printf(list, "%s%s", i ? ", " : "", port->name);
+  }
+  weft_diagnostic_hint(fault, "its outputs are %s", names->len ? list->str : "none");
+  if (reference->port)
+    weft_diagnostic_closest(fault, reference->port, (const char *const *)names->pdata, names->len);
+  return -1;
+}
+
+/* Names of the inputs that a file can connect. */
+static char *input_list(const WeftPluginSpec *spec, GPtrArray *names)
+{
+  GString *list = g_string_new(NULL);
+  for (guint i = 0; i < spec->inputs->len; i++) {
+    const WeftPortSpec *port = spec->inputs->pdata[i];
+    if (port->base)
+      continue;
+    g_ptr_array_add(names, port->name);
+    g_string_append_printf(list, "%s%s%s%s", names->len > 1 ? ", " : "", port->name, port->variadic ? "[]" : "",
+                           port->optional ? " (optional)" : "");
+  }
+  return g_string_free(list, FALSE);
+}
+
+/* The input for one entry of `in`; NULL: reported. */
+static const WeftPortSpec *input_for(WeftBuilder *builder, const WeftStep *step, const WeftReference *reference)
+{
+  const WeftPluginSpec *spec = step->found->spec;
+  const WeftPortSpec *only = NULL, *variadic = NULL;
+  guint n = 0;
+  for (guint i = 0; i < spec->inputs->len; i++) {
+    const WeftPortSpec *port = spec->inputs->pdata[i];
+    if (port->base)
+      continue;
+    n++;
+    only = port;
+    if (port->variadic)
+      variadic = port;
+    else if (reference->key && strcmp(port->name, reference->key) == 0)
+      return port;
+  }
+  if (!reference->key && n == 1 && !variadic)
+    return only;
+  if (reference->key && variadic)
+    return variadic;
+  g_autoptr(GPtrArray) names = g_ptr_array_new();
+  g_autofree char *list = input_list(spec, names);
+  WeftDiagnostic *fault;
+  if (reference->key) {
+    fault = weft_fault(builder->diagnostics, reference->key_at, "unknown-input", "%s has no input \"%s\"",
+                       step->found->label, reference->key);
+    weft_diagnostic_hint(fault, n ? "its inputs are %s" : "it has none%s", list);
+    weft_diagnostic_closest(fault, reference->key, (const char *const *)names->pdata, names->len);
+  } else {
+    fault = weft_fault(builder->diagnostics, reference->at, "which-input", "%s has %s: say which one \"%s\" feeds",
+                       step->found->label, n ? list : "no inputs", reference->at->text);
+    weft_diagnostic_hint(fault, "such as in: {%s: %s}", variadic || !only ? "NAME" : only->name,
+                         reference->at->text);
+  }
+  weft_diagnostic_at(fault, step->name, NULL);
+  return NULL;
+}
+
+static void add(WeftStep *step, const WeftPortSpec *spec, const WeftReference *reference, int output)
+{
+  WeftBinding binding = {.spec = spec, .reference = reference};
+  if (reference) {
+    binding.key = spec->variadic ? reference->key : NULL;
+    binding.step = (guint)reference->step;
+    binding.output = (guint)output;
+  }
+  g_array_append_val(step->bindings, binding);
+}
+
+/* PORT.ROLE of the source feeds BASE.ROLE of the step. */
+static gboolean bind_companion(WeftBuilder *builder, WeftStep *step, const WeftPortSpec *companion)
+{
+  for (guint i = 0; i < step->bindings->len; i++) {
+    const WeftBinding base = g_array_index(step->bindings, WeftBinding, i);
+    if (base.spec->variadic || strcmp(base.spec->name, companion->base) != 0)
+      continue;
+    const WeftStep *source = &builder->revision->steps[base.step];
+    const WeftPortSpec *given = source->found->spec->outputs->pdata[base.output];
+    g_autofree char *name = g_strconcat(given->name, ".", companion->role, NULL);
+    int output = output_index(source->found->spec, name);
+    if (output >= 0) {
+      add(step, companion, base.reference, output);
+      return TRUE;
+    }
+    if (companion->optional)
+      return TRUE;
+    WeftDiagnostic *fault = weft_fault(builder->diagnostics, base.reference->at, "no-companion",
+                                       "%s needs \"%s\" beside \"%s\", and \"%s\" (%s) gives no \"%s\"",
+                                       step->found->label, companion->name, base.spec->name, source->name,
+                                       source->found->label, name);
+    weft_diagnostic_at(fault, step->name, base.spec->name);
+    return FALSE;
+  }
+  return TRUE;
+}
+
+static gboolean check_connected(WeftBuilder *builder, const WeftStep *step, const guint8 *connected)
+{
+  const WeftPluginSpec *spec = step->found->spec;
+  gboolean ok = TRUE;
+  for (guint i = 0; i < spec->inputs->len; i++) {
+    const WeftPortSpec *port = spec->inputs->pdata[i];
+    if (connected[i] || port->optional || port->base)
+      continue;
+    const WeftYaml *at = step->node->in_at ? step->node->in_at : step->node->at;
+    WeftDiagnostic *fault = weft_fault(builder->diagnostics, at, "not-connected", "nothing feeds the input \"%s\" of %s",
+                                       port->name, step->found->label);
+    weft_diagnostic_at(fault, step->name, port->name);
+    weft_diagnostic_hint(fault, port->variadic ? "such as in: {NAME: NODE.PORT}" : "such as in: {%s: NODE.PORT}",
+                         port->name);
+    ok = FALSE;
+  }
+  return ok;
+}
+
+/* TRUE: every entry of `in` found its input and its output. */
+static gboolean bind_references(WeftBuilder *builder, WeftStep *step, guint8 *connected)
+{
+  const GArray *in = step->node->in;
+  const WeftPluginSpec *spec = step->found->spec;
+  gboolean ok = TRUE;
+  for (guint k = 0; k < in->len; k++) {
+    const WeftReference *reference = weft_reference_at(in, k);
+    const WeftPortSpec *port = input_for(builder, step, reference);
+    int output = weft_reference_output(builder, reference, step->name);
+    for (guint i = 0; port && i < spec->inputs->len; i++)
+      connected[i] |= spec->inputs->pdata[i] == port;
+    if (port && output >= 0)
+      add(step, port, reference, output);
+    ok = port && output >= 0 && ok;
+  }
+  return ok;
+}
+
+static gboolean check_on_missing(WeftBuilder *builder, const WeftStep *step)
+{
+  if (!step->node->on_missing_at)
+    return TRUE;
+  for (guint i = 0; i < step->bindings->len; i++) {
+    const WeftBinding *binding = &g_array_index(step->bindings, WeftBinding, i);
+    if (binding->spec->variadic || binding->spec->optional)
+      return TRUE;
+  }
+  WeftDiagnostic *fault = weft_fault(builder->diagnostics, step->node->on_missing_at, "on-missing",
+                                     "%s needs all its inputs: there is nothing to mask", step->found->label);
+  weft_diagnostic_at(fault, step->name, NULL);
+  return FALSE;
+}
+
+static int by_port(const void *a, const void *b, void *data)
+{
+  const WeftBinding *x = a, *y = b;
+  const GPtrArray *inputs = data;
+  if (x->spec->variadic != y->spec->variadic)
+    return x->spec->variadic ? 1 : -1;
+  if (x->spec == y->spec)
+    return 0; /* the sort is stable: keys of a variadic input keep the order of the file */
+  for (guint i = 0; i < inputs->len; i++) {
+    if (inputs->pdata[i] == x->spec || inputs->pdata[i] == y->spec)
+      return inputs->pdata[i] == x->spec ? -1 : 1;
+  }
+  return 0;
+}
+
+static guint n_required(const WeftStep *step)
+{
+  guint n = 0;
+  for (guint i = 0; i < step->bindings->len; i++) {
+    const WeftPortSpec *port = g_array_index(step->bindings, WeftBinding, i).spec;
+    n += !port->variadic && !port->optional;
+  }
+  return n;
+}
+
+gboolean weft_step_bind(WeftBuilder *builder, WeftStep *step)
+{
+  const WeftPluginSpec *spec = step->found->spec;
+  step->bindings = g_array_new(FALSE, FALSE, sizeof(WeftBinding));
+  if (step->input) {
+    if (spec->inputs->len == 1)
+      add(step, spec->inputs->pdata[0], NULL, 0);
+    else
+      weft_diagnostic_at(weft_fault(builder->diagnostics, step->input->type_at, "reader", "the reader %s has %u inputs, "
+                                    "not one", step->found->label, spec->inputs->len), step->name, NULL);
+    return step->bindings->len == 1;
+  }
+  g_autofree guint8 *connected = g_malloc0(spec->inputs->len + 1);
+  gboolean ok = bind_references(builder, step, connected);
+  ok = check_connected(builder, step, connected) && ok;
+  for (guint i = 0; i < spec->inputs->len; i++) {
+    const WeftPortSpec *port = spec->inputs->pdata[i];
+    if (port->base)
+      ok = bind_companion(builder, step, port) && ok;
+  }
+  if (ok)
+    ok = check_on_missing(builder, step);
+  g_array_sort_with_data(step->bindings, by_port, spec->inputs);
+  if (n_required(step) <= WEFT_NODE_MAX_REQUIRED)
+    return ok;
+  weft_diagnostic_at(weft_fault(builder->diagnostics, step->node->at, "too-many-inputs", "%s needs %u inputs, at most %d "
+                                "are allowed (WEFT_NODE_MAX_REQUIRED)", step->found->label, n_required(step),
+                                WEFT_NODE_MAX_REQUIRED), step->name, NULL);
+  return FALSE;
+}

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Steps become instances, in process or in workers, and all of them one graph of the runtime. */
+#include "resolve.h"
+
+#include "module.h"
+#include <string.h>
+
+const struct weft_port weft_bytes_port = {
+  .name = "bytes", .dtype = {WEFT_DTYPE_UINT, 8, 1}, .rank = 1, .dims = {-1}, .n_split_levels = 1};
+
+static const WeftYaml *place_of(const WeftStep *step)
+{
+  return step->node ? step->node->use_at : step->input->type_at;
+}
+
+/* What the plugin said when it refused. A model that does not fit is reported where the model is named. */
+static gboolean refused(WeftBuilder *builder, const WeftStep *step, const char *what, weft_status status,
+                        const char *message)
+{
+  static const char *const status_names[WEFT_N_STATUS] = {
+    "ok", "bad input", "bad configuration", "unsupported", "no memory", "deadline", "cancelled", "unavailable",
+    "internal error", "contract broken"};
+  const char *why = *message ? message : status >= 0 && status < WEFT_N_STATUS ? status_names[status] : "unknown status";
+  WeftDiagnostic *fault = weft_fault(builder->diagnostics, place_of(step), what, "%s: %s", step->found->label, why);
+  weft_diagnostic_at(fault, step->name, NULL);
+  if (step->node && step->node->model >= 0)
+    weft_diagnostic_hint(fault, "its model is \"%s\", folder \"%s\"",
+                         weft_model_at(builder->pipeline, step->node->model)->name,
+                         weft_model_at(builder->pipeline, step->node->model)->path);
+  return FALSE;
+}
+
+/* The inputs as create sees them: the source's dims and meaning under the step's own names. */
+static struct weft_port *config_inputs(const WeftBuilder *builder, const WeftStep *step)
+{
+  struct weft_port *inputs = g_new0(struct weft_port, step->bindings->len + 1);
+  for (guint i = 0; i < step->bindings->len; i++) {
+    const WeftBinding *binding = &g_array_index(step->bindings, WeftBinding, i);
+    const WeftOffer *offer = weft_binding_offer(builder, binding);
+    inputs[i] = offer ? offer->port : weft_bytes_port;
+    inputs[i].name = binding->spec->name;
+    inputs[i].key = binding->key;
+    inputs[i].rows_kind = 0; /* rows of outputs are counted in their own node's inputs */
+    inputs[i].n_terms = 0;
+    inputs[i].terms = NULL;
+  }
+  return inputs;
+}
+
+static gboolean spawn(WeftBuilder *builder, WeftStep *step, const struct weft_config *config,
+                      struct weft_step_setup *setup)
+{
+  if (!builder->options->worker_program) {
+    WeftDiagnostic *fault = weft_fault(builder->diagnostics, place_of(step), "no-worker", "%s is to run in a process of "
+                                       "its own, and the program weft-worker was not found", step->found->label);
+    weft_diagnostic_hint(weft_diagnostic_at(fault, step->name, NULL), "--isolate none runs it in this process");
+    return FALSE;
+  }
+  struct weft_worker_spec spec = {
+    .program = builder->options->worker_program, .module = step->found->row->path, .node_id = step->found->spec->id,
+    .compute = builder->options->compute, .config = config, .setup = &setup->setup,
+    .spin_ns = builder->options->spin_ns};
+  weft_status status = weft_worker_spawn(&spec, &step->worker);
+  if (status != WEFT_OK)
+    return refused(builder, step, "create", status, setup->setup.message);
+  return weft_step_take_ports(builder, step, weft_worker_ports(step->worker));
+}
+
+static gboolean create(WeftBuilder *builder, WeftStep *step, const struct weft_config *config,
+                       struct weft_step_setup *setup)
+{
+  char message[WEFT_MESSAGE_BYTES] = "";
+  struct weft_module *module = NULL;
+  weft_status status = weft_module_load(step->found->row->path, &module, message);
+  if (status != WEFT_OK)
+    return refused(builder, step, "load", status, message);
+  step->table = weft_module_node(module, step->found->spec->id, message);
+  if (!step->table)
+    return refused(builder, step, "load", WEFT_CONTRACT, message);
+  status = step->table->create(&setup->setup, config, &step->instance);
+  if (status != WEFT_OK) {
+    step->instance = NULL;
+    return refused(builder, step, "create", status, setup->setup.message);
+  }
+  struct weft_ports ports = {0};
+  status = step->table->ports(step->instance, &setup->setup, &ports);
+  if (status != WEFT_OK)
+    return refused(builder, step, "ports", status, setup->setup.message);
+  return weft_step_take_ports(builder, step, &ports);
+}
+
+static gboolean too_much_scratch(WeftBuilder *builder, const WeftStep *step)
+{
+  g_autofree char *problem = g_strdup_printf("wants %" G_GUINT64_FORMAT " bytes of scratch for one item, at most %"
+                                             G_GINT64_FORMAT " are given (WEFT_ITEM_SCRATCH_MAX_BYTES)",
+                                             step->n_scratch_bytes, WEFT_ITEM_SCRATCH_MAX_BYTES);
+  return refused(builder, step, "scratch", WEFT_NO_MEMORY, problem);
+}
+
+/* With all items of a frame at once if their scratch is within bounds, otherwise with fewer. */
+static gboolean activate(WeftBuilder *builder, WeftStep *step, struct weft_step_setup *setup)
+{
+  for (guint n_items = builder->n_items_max;; n_items = (n_items + 1) / 2) {
+    step->limits = weft_step_limits(builder, step, n_items);
+    step->n_scratch_bytes = 0;
+    weft_status status =
+        step->worker ? weft_worker_activate(step->worker, &setup->setup, &step->limits)
+                     : step->table->activate(step->instance, &setup->setup, &step->limits, &step->n_scratch_bytes);
+    if (status != WEFT_OK)
+      return refused(builder, step, "activate", status, setup->setup.message);
+    step->active = TRUE;
+    if (step->n_scratch_bytes <= WEFT_SCRATCH_MAX_BYTES)
+      return TRUE;
+    if (n_items == 1)
+      return step->n_scratch_bytes <= (guint64)WEFT_ITEM_SCRATCH_MAX_BYTES || too_much_scratch(builder, step);
+    step->table->deactivate(step->instance);
+    step->active = FALSE;
+  }
+}
+
+gboolean weft_step_build(WeftBuilder *builder, WeftStep *step)
+{
+  struct weft_step_setup setup;
+  weft_step_setup_init(&setup, builder, step);
+  g_autofree struct weft_port *inputs = config_inputs(builder, step);
+  struct weft_config config = {
+    .node_name = step->name, .parameters = step->parameters, .inputs = inputs,
+    .n_parameters = step->found->spec->params->len, .n_inputs = step->bindings->len};
+  if (step->node && step->node->model >= 0)
+    config.model_digest = builder->revision->model_digests[step->node->model];
+  gboolean ok = step->isolated ? spawn(builder, step, &config, &setup) : create(builder, step, &config, &setup);
+  return ok && activate(builder, step, &setup);
+}
+
+void weft_step_clear(WeftStep *step)
+{
+  if (step->instance) {
+    if (step->active)
+      step->table->deactivate(step->instance);
+    step->table->destroy(step->instance);
+  }
+  weft_worker_free(step->worker);
+  g_clear_pointer(&step->bindings, g_array_unref);
+  g_clear_pointer(&step->symbols, g_array_unref);
+}
+
+/* Values of a graph: first the requests' bytes, then the outputs of every step in order. */
+static guint place_values(WeftBuilder *builder)
+{
+  guint n = builder->pipeline->inputs->len;
+  for (guint i = 0; i < builder->pipeline->n_steps; i++) {
+    WeftStep *step = &builder->revision->steps[builder->pipeline->order[i]];
+    step->graph_node = i;
+    step->first_value = n;
+    n += step->found->spec->outputs->len;
+  }
+  return n;
+}
+
+guint weft_binding_value(const WeftBuilder *builder, const WeftStep *step, const WeftBinding *binding)
+{
+  if (binding->reference)
+    return builder->revision->steps[binding->step].first_value + binding->output;
+  return (guint)(step - builder->revision->steps);
+}
+
+static void fill_node(const WeftBuilder *builder, const WeftStep *step, struct weft_graph_node *node)
+{
+  guint32 *inputs = weft_revision_keep(builder->revision, g_new0(guint32, step->bindings->len + 1));
+  for (guint i = 0; i < step->bindings->len; i++) {
+    const WeftBinding *binding = &g_array_index(step->bindings, WeftBinding, i);
+    inputs[i] = weft_binding_value(builder, step, binding);
+    if (!binding->spec->variadic && !binding->spec->optional)
+      node->required |= 1u << i;
+  }
+  node->name = step->name;
+  node->table = step->worker ? NULL : step->table;
+  node->instance = step->instance;
+  node->worker = step->worker;
+  node->inputs = inputs;
+  node->n_inputs = step->bindings->len;
+  node->first_output = step->first_value;
+  node->n_outputs = step->found->spec->outputs->len;
+  node->parallel = step->found->spec->parallel;
+  node->pure = step->found->spec->pure;
+  node->deadline_ns = step->node ? step->node->deadline_ns : 0;
+  node->n_scratch_bytes = step->n_scratch_bytes;
+  node->limits = step->limits;
+}
+
+static void fill_values(const WeftBuilder *builder, struct weft_graph_value *values)
+{
+  const WeftPipeline *pipeline = builder->pipeline;
+  WeftRevision *revision = builder->revision;
+  for (guint i = 0; i < pipeline->inputs->len; i++)
+    values[i] = (struct weft_graph_value){&weft_bytes_port, 1, WEFT_INPUT_MAX_BYTES};
+  for (guint s = 0; s < pipeline->n_steps; s++) {
+    const WeftStep *step = &revision->steps[s];
+    for (guint i = 0; i < step->found->spec->outputs->len; i++)
+      values[step->first_value + i] =
+          (struct weft_graph_value){&step->offers[i].port, 0, WEFT_FRAME_MEDIUM_MAX_BYTES};
+    for (guint i = 0; i < step->bindings->len; i++)
+      values[weft_binding_value(builder, step, &g_array_index(step->bindings, WeftBinding, i))].wanted = 1;
+  }
+  for (guint i = 0; i < pipeline->outputs->len; i++)
+    values[revision->outputs[i].value].wanted = 1;
+  for (guint i = 0; i < revision->weights->len; i++)
+    values[g_array_index(revision->weights, WeftRevisionWeights, i).value].wanted = 1;
+  for (guint i = 0; i < revision->explain->len; i++)
+    values[g_array_index(revision->explain, WeftRevisionExplain, i).value].wanted = 1;
+}
+
+gboolean weft_graph_build(WeftBuilder *builder, struct weft_runtime *runtime)
+{
+  const WeftPipeline *pipeline = builder->pipeline;
+  WeftRevision *revision = builder->revision;
+  guint n_values = place_values(builder);
+  weft_revision_describe(builder);
+  struct weft_graph_value *values = weft_revision_keep(revision, g_new0(struct weft_graph_value, n_values + 1));
+  struct weft_graph_node *nodes = weft_revision_keep(revision, g_new0(struct weft_graph_node, pipeline->n_steps + 1));
+  fill_values(builder, values);
+  for (guint i = 0; i < pipeline->n_steps; i++)
+    fill_node(builder, &revision->steps[pipeline->order[i]], &nodes[i]);
+  struct weft_graph_spec spec = {.values = values, .nodes = nodes, .n_values = n_values,
+                                 .n_inputs = pipeline->inputs->len, .n_nodes = pipeline->n_steps,
+                                 .n_items_max = builder->n_items_max};
+  char message[WEFT_MESSAGE_BYTES] = "";
+  if (!runtime || weft_graph_new(runtime, &spec, &revision->graph, message) == WEFT_OK)
+    return TRUE;
+  weft_diagnostics_add(builder->diagnostics, "graph", 0, 0, "the runtime refuses the graph: %s",
+                       *message ? message : "no memory");
+  return FALSE;
+}

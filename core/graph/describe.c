@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a revision tells of itself: inputs, outputs, nodes, weights, and the digest over all that decides an answer. */
+#include "resolve.h"
+
+#include <string.h>
+
+static const char *const *input_names(WeftBuilder *builder, const WeftStep *step)
+{
+  WeftRevision *revision = builder->revision;
+  const char **names = weft_revision_keep(revision, g_new0(const char *, step->bindings->len + 1));
+  for (guint i = 0; i < step->bindings->len; i++) {
+    const WeftBinding *binding = &g_array_index(step->bindings, WeftBinding, i);
+    names[i] = binding->key ? binding->key : binding->spec->name;
+  }
+  return names;
+}
+
+/* "see.tokens" of every binding; a reader has none. */
+static const char *const *source_names(WeftBuilder *builder, const WeftStep *step)
+{
+  WeftRevision *revision = builder->revision;
+  const char **names = weft_revision_keep(revision, g_new0(const char *, step->bindings->len + 1));
+  for (guint i = 0; step->node && i < step->bindings->len; i++) {
+    const WeftBinding *binding = &g_array_index(step->bindings, WeftBinding, i);
+    const WeftStep *source = &revision->steps[binding->step];
+    names[i] = weft_revision_keep(revision, g_strconcat(source->name, ".", source->offers[binding->output].port.name, NULL));
+  }
+  return names;
+}
+
+static void describe_node(WeftBuilder *builder, const WeftStep *step, WeftRevisionNode *node)
+{
+  node->name = step->name;
+  node->plugin = step->found->row->id;
+  node->version = step->found->row->version;
+  node->kind = step->found->spec->kind;
+  node->sha256 = step->found->row->sha256;
+  node->graph_node = step->graph_node;
+  if (step->node && step->node->model >= 0) {
+    node->model = weft_model_at(builder->pipeline, step->node->model)->path;
+    node->model_digest = builder->revision->model_digests[step->node->model];
+  }
+  node->isolated = step->isolated;
+  node->inputs = source_names(builder, step);
+}
+
+/* Fusions tell their weights always; other explain ports are told when they are asked for. */
+static void describe_explain(WeftBuilder *builder, const WeftStep *step)
+{
+  const GPtrArray *outputs = step->found->spec->outputs;
+  for (guint i = 0; i < outputs->len; i++) {
+    const WeftPortSpec *spec = outputs->pdata[i];
+    if (!spec->explain)
+      continue;
+    guint value = step->first_value + i;
+    if (builder->options->explain) {
+      WeftRevisionExplain explain = {step->name, spec->name, value, &step->offers[i].port};
+      g_array_append_val(builder->revision->explain, explain);
+    }
+    if (strcmp(step->found->spec->kind, WEFT_KIND_FUSION) == 0 && strcmp(spec->name, "weights") == 0) {
+      WeftRevisionWeights weights = {step->name, value, input_names(builder, step)};
+      g_array_append_val(builder->revision->weights, weights);
+    }
+  }
+}
+
+static void describe_outputs(WeftBuilder *builder)
+{
+  const WeftPipeline *pipeline = builder->pipeline;
+  for (guint i = 0; i < pipeline->outputs->len; i++) {
+    const WeftReference *reference = weft_reference_at(pipeline->outputs, i);
+    const WeftStep *step = &builder->revision->steps[reference->step];
+    int output = weft_reference_output(builder, reference, NULL);
+    builder->revision->outputs[i] = (WeftRevisionOutput){reference->key, step->first_value + (guint)output,
+                                                         &step->offers[output].port};
+  }
+}
+
+static void add_line(GChecksum *sum, const char *first, ...) G_GNUC_NULL_TERMINATED;
+
+/* Fields are closed by a zero byte and lines by a newline: no two descriptions run together. */
+static void add_line(GChecksum *sum, const char *first, ...)
+{
+  va_list fields;
+  va_start(fields, first);
+  for (const char *field = first; field; field = va_arg(fields, const char *))
+    g_checksum_update(sum, (const guchar *)field, (gssize)strlen(field) + 1);
+  va_end(fields);
+  g_checksum_update(sum, (const guchar *)"\n", 1);
+}
+
+static void digest_step(WeftBuilder *builder, GChecksum *sum, const WeftStep *step, const WeftRevisionNode *node)
+{
+  g_autofree char *deadline = g_strdup_printf("%" G_GUINT64_FORMAT, step->node ? step->node->deadline_ns : 0);
+  add_line(sum, "node", node->name, node->plugin, node->version, node->sha256,
+           node->model_digest ? node->model_digest : "", deadline, NULL);
+  for (guint i = 0; i < step->found->spec->params->len; i++) {
+    const struct weft_parameter *parameter = &step->parameters[i];
+    char number[G_ASCII_DTOSTR_BUF_SIZE];
+    g_ascii_dtostr(number, sizeof number, parameter->number);
+    add_line(sum, "param", parameter->name,
+             parameter->type == WEFT_PARAMETER_TEXT ? parameter->text ? parameter->text : "" : number, NULL);
+  }
+  const char *const *names = input_names(builder, step);
+  for (guint i = 0; node->inputs[i]; i++)
+    add_line(sum, "in", names[i], node->inputs[i], NULL);
+}
+
+static char *digest(WeftBuilder *builder)
+{
+  const WeftPipeline *pipeline = builder->pipeline;
+  WeftRevision *revision = builder->revision;
+  g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
+  add_line(sum, "weft 1", pipeline->name, NULL);
+  for (guint i = 0; i < pipeline->inputs->len; i++) {
+    const WeftInput *input = weft_input_at(pipeline, i);
+    add_line(sum, "input", input->name, input->type, input->optional ? "optional" : "required", NULL);
+  }
+  if (pipeline->require)
+    add_line(sum, "require", pipeline->require_at->text, NULL);
+  for (guint s = 0; s < pipeline->n_steps; s++)
+    digest_step(builder, sum, &revision->steps[s], &revision->nodes[s]);
+  for (guint i = 0; i < pipeline->outputs->len; i++) {
+    const WeftStep *step = &revision->steps[weft_reference_at(pipeline->outputs, i)->step];
+    add_line(sum, "output", revision->outputs[i].name, step->name, revision->outputs[i].port->name, NULL);
+  }
+  return g_strdup(g_checksum_get_string(sum));
+}
+
+void weft_revision_describe(WeftBuilder *builder)
+{
+  const WeftPipeline *pipeline = builder->pipeline;
+  WeftRevision *revision = builder->revision;
+  revision->inputs = weft_revision_keep(revision, g_new0(WeftRevisionInput, pipeline->inputs->len + 1));
+  revision->outputs = weft_revision_keep(revision, g_new0(WeftRevisionOutput, pipeline->outputs->len + 1));
+  revision->nodes = weft_revision_keep(revision, g_new0(WeftRevisionNode, pipeline->n_steps + 1));
+  for (guint i = 0; i < pipeline->inputs->len; i++) {
+    const WeftInput *input = weft_input_at(pipeline, i);
+    revision->inputs[i] = (WeftRevisionInput){input->name, input->type, input->optional};
+  }
+  describe_outputs(builder);
+  for (guint s = 0; s < pipeline->n_steps; s++) {
+    describe_node(builder, &revision->steps[s], &revision->nodes[s]);
+    describe_explain(builder, &revision->steps[s]);
+  }
+  revision->digest = digest(builder);
+}

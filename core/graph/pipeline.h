@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file pipeline.h
+ * A pipeline file as parsed, inside core/graph. Texts are borrowed from the
+ * tree of the file. A *step* is what becomes a node of the graph: first the
+ * readers, one an input and named as it, then the nodes of the file; steps are
+ * counted through.
+ */
+#ifndef WEFT_CORE_PIPELINE_H
+#define WEFT_CORE_PIPELINE_H
+
+#include "expr.h"
+#include "revision.h"
+#include "yamltree.h"
+
+/** Longest name of an input, model, node or output, bytes. */
+#define WEFT_PIPELINE_MAX_NAME 64
+/** Most nodes, and most inputs, in one file. */
+#define WEFT_PIPELINE_MAX_NODES 100000u
+/** The version of the format: `weft: 1`. */
+#define WEFT_PIPELINE_FORMAT 1
+
+typedef struct {
+  const char *name;
+  const WeftYaml *at, *type_at, *reader_at; /* reader_at: NULL without `reader:` */
+  const char *type;
+  gboolean optional;
+} WeftInput;
+
+typedef struct {
+  const char *name, *path;
+  const WeftYaml *at;   /* the path */
+  gboolean used;
+} WeftModel;
+
+/** `in: see.tokens`, one value of a map under `in`, or of `outputs`. */
+typedef struct {
+  const char *key;      /* of the map; NULL: a single reference */
+  const WeftYaml *key_at, *at;
+  char *name;           /* before the first dot */
+  const char *port;     /* after it, within at's text; NULL: the main port */
+  int step;             /* that `name` names; -1: none (reported) */
+} WeftReference;
+
+typedef struct {
+  const char *name;
+  const WeftYaml *at;               /* the name */
+  char *plugin;                     /* NULL: missing (reported) */
+  const char *range;                /* of versions, or NULL */
+  const WeftYaml *use_at, *model_at, *in_at, *params_at, *isolate_at, *on_missing_at;
+  int model;                        /* index; -1: none, -2: unknown (reported) */
+  GArray *in;                       /* of WeftReference */
+  gboolean has_isolate, isolate;
+  guint64 deadline_ns;              /* 0: none */
+} WeftNodeDecl;
+
+struct WeftPipeline {
+  WeftYaml *root;
+  char *path, *folder;              /* of the file */
+  const char *name;
+  GArray *inputs, *models, *nodes;  /* of WeftInput, WeftModel, WeftNodeDecl */
+  GArray *outputs;                  /* of WeftReference, key: the output's name */
+  WeftExpr *require;                /* NULL: none */
+  const WeftYaml *require_at;
+  GHashTable *steps, *model_index;  /* name -> index + 1 */
+  guint n_steps;
+  guint *order;                     /* [n_steps] topological */
+};
+
+#define weft_input_at(pipeline, i) (&g_array_index((pipeline)->inputs, WeftInput, i))
+#define weft_model_at(pipeline, i) (&g_array_index((pipeline)->models, WeftModel, i))
+#define weft_node_at(pipeline, i) (&g_array_index((pipeline)->nodes, WeftNodeDecl, i))
+#define weft_reference_at(array, i) (&g_array_index(array, WeftReference, i))
+
+/** The name of a step: of an input or a node. */
+const char *weft_step_name(const WeftPipeline *pipeline, guint step);
+/** Of a step's node; NULL for a reader. */
+static inline const WeftNodeDecl *weft_step_node(const WeftPipeline *pipeline, guint step)
+{
+  return step < pipeline->inputs->len ? NULL : weft_node_at(pipeline, step - pipeline->inputs->len);
+}
+
+/** Binds names to steps, checks `require`, orders the steps; FALSE: diagnostics say why. */
+gboolean weft_pipeline_wire(WeftPipeline *pipeline, WeftDiagnostics *diagnostics);
+
+/** An error at the place of `at`. */
+#define weft_fault(diagnostics, at, code, ...) \
+  weft_diagnostics_add(diagnostics, code, (at)->line, (at)->column, __VA_ARGS__)
+
+#endif

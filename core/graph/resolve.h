@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file resolve.h
+ * Inside core/graph: how a pipeline becomes a revision. Steps are gone through
+ * once, in topological order: resolve (plugin, parameters, which output feeds
+ * which input), unify (with what its sources offer), build (create, ports,
+ * activate). A step that fails is reported once; what follows from it is not
+ * built, but still checked against the manifests.
+ */
+#ifndef WEFT_CORE_RESOLVE_H
+#define WEFT_CORE_RESOLVE_H
+
+#include "hosttable.h"
+#include "manifest.h"
+#include "pipeline.h"
+#include "worker.h"
+
+/** Most inputs of a node that an item must bring: the runtime keeps one bit each. */
+#define WEFT_NODE_MAX_REQUIRED 32
+
+/** A plugin of the catalogue, shared by the steps that use it. */
+typedef struct {
+  WeftPluginRow *row;
+  WeftManifest *manifest;
+  const WeftPluginSpec *spec; /* NULL: not to be had */
+  char *label;                /* "vit@1.0.0" */
+  char *error, *hint;         /* why spec is NULL */
+} WeftFound;
+
+/** An output: as the manifest says it, then as `ports` answered it. */
+typedef struct {
+  struct weft_port port;
+  gboolean concrete;      /* `ports` has answered */
+  gint64 per_item, fixed; /* rows of one call <= per_item * items + fixed */
+} WeftOffer;
+
+/** One bound input of a step. */
+typedef struct {
+  const WeftPortSpec *spec;
+  const char *key;                /* variadic: the key under `in:` */
+  const WeftReference *reference; /* companions: that of their base; NULL: the bytes behind a reader */
+  guint step, output;             /* whence; not of a reader */
+} WeftBinding;
+
+/** A named dim of a plugin's manifest. */
+typedef struct {
+  const char *name;
+  gint64 size;
+  const char *port; /* that said it */
+} WeftSymbol;
+
+typedef struct {
+  const char *name;
+  const WeftNodeDecl *node;          /* NULL: a reader */
+  const WeftInput *input;            /* NULL: a node */
+  const WeftFound *found;            /* NULL: not resolved */
+  GArray *bindings;                  /* of WeftBinding; NULL: not bound */
+  struct weft_parameter *parameters; /* [spec->params] */
+  WeftOffer *offers;                 /* [spec->outputs]; NULL: not resolved */
+  GArray *symbols;                   /* of WeftSymbol; NULL: none yet */
+  gboolean failed;                   /* here or upstream: not to be built */
+  gboolean isolated, active;
+  const struct weft_node *table;
+  void *instance;
+  struct weft_worker *worker;
+  struct weft_limits limits;
+  guint64 n_scratch_bytes;
+  guint graph_node, first_value;
+} WeftStep;
+
+struct WeftRevision {
+  const WeftPipeline *pipeline;
+  GPtrArray *kept;                   /* memory that lives as long as the revision */
+  GHashTable *found;                 /* "vit@^1" or "type:image" -> WeftFound */
+  GHashTable *files;                 /* path -> bytes of models, read once */
+  char **model_folders, **model_digests; /* [models]; digest NULL: not to be had (reported) */
+  WeftStep *steps;                   /* [pipeline->n_steps] */
+  struct weft_graph *graph;
+  char *digest;
+  WeftRevisionInput *inputs;
+  WeftRevisionOutput *outputs;
+  WeftRevisionNode *nodes;
+  GArray *weights, *explain;         /* of WeftRevisionWeights, WeftRevisionExplain */
+};
+
+typedef struct {
+  WeftRevision *revision;
+  const WeftPipeline *pipeline;
+  WeftCatalogue *catalogue;
+  const WeftBuildOptions *options;
+  WeftDiagnostics *diagnostics;
+  guint n_items_max;
+} WeftBuilder;
+
+/** Hands memory of g_malloc to the revision; returns it. */
+gpointer weft_revision_keep(WeftRevision *revision, gpointer memory);
+
+/* resolve.c, params.c, bind.c: each reports and answers FALSE, or answers TRUE. */
+gboolean weft_step_resolve(WeftBuilder *builder, WeftStep *step);
+gboolean weft_step_take_params(WeftBuilder *builder, WeftStep *step);
+gboolean weft_step_bind(WeftBuilder *builder, WeftStep *step);
+/** Index of the output that a reference names; -1: reported, or its step is not resolved. node: who asks, or NULL. */
+int weft_reference_output(WeftBuilder *builder, const WeftReference *reference, const char *node);
+/** Decides which steps get a process of their own. */
+gboolean weft_steps_isolate(WeftBuilder *builder);
+void weft_models_resolve(WeftBuilder *builder);
+
+/* limits.c: how much one call of a node may hold. */
+/** Rows of a call, from what the sources give: per_item and fixed of the offer. */
+void weft_offer_bound(const WeftBuilder *builder, const WeftStep *step, WeftOffer *offer);
+/** The limits of the step for calls of n_items; arrays live with the revision. */
+struct weft_limits weft_step_limits(WeftBuilder *builder, const WeftStep *step, guint n_items);
+
+/* unify.c */
+/** Checks every edge into the step and makes its offers from the manifest. */
+gboolean weft_step_unify(WeftBuilder *builder, WeftStep *step);
+/** Holds the plugin to its manifest and makes its offers concrete. */
+gboolean weft_step_take_ports(WeftBuilder *builder, WeftStep *step, const struct weft_ports *ports);
+/** The offer behind a binding; NULL for the bytes of a reader, or when its step was not resolved. */
+const WeftOffer *weft_binding_offer(const WeftBuilder *builder, const WeftBinding *binding);
+/** The attribute of a port, or NULL. */
+const char *weft_port_attribute(const struct weft_port *port, const char *key);
+
+/* build.c: create, ports, activate; and the graph of all steps. */
+gboolean weft_step_build(WeftBuilder *builder, WeftStep *step);
+gboolean weft_graph_build(WeftBuilder *builder, struct weft_runtime *runtime);
+/** The `u8, ragged` bytes that a request brings. */
+extern const struct weft_port weft_bytes_port;
+void weft_step_clear(WeftStep *step);
+guint weft_binding_value(const WeftBuilder *builder, const WeftStep *step, const WeftBinding *binding);
+
+/* resource.c: answers host->resource_open from the folder of the step's model. */
+struct weft_step_setup {
+  struct weft_setup setup; /* first */
+  WeftBuilder *builder;
+  const WeftStep *step;
+};
+void weft_step_setup_init(struct weft_step_setup *setup, WeftBuilder *builder, const WeftStep *step);
+void weft_files_free(gpointer bytes);
+
+/* describe.c: the digest and what revision.h tells, after every step has its place in the graph. */
+void weft_revision_describe(WeftBuilder *builder);
+
+#endif

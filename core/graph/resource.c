@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `model/FILE` of a step: read into memory, never mapped, since the folder is
+ * the user's and may change under us. A file that two steps open is read once.
+ */
+#include "resolve.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+typedef struct {
+  void *data;
+  guint64 n_bytes, id;
+} Bytes;
+
+void weft_files_free(gpointer bytes)
+{
+  free(((Bytes *)bytes)->data);
+  g_free(bytes);
+}
+
+static weft_status fail(struct weft_setup *setup, weft_status status, const char *format, ...) G_GNUC_PRINTF(3, 4);
+static weft_status fail(struct weft_setup *setup, weft_status status, const char *format, ...)
+{
+  va_list arguments;
+  va_start(arguments, format);
+  g_vsnprintf(setup->message, sizeof setup->message, format, arguments);
+  va_end(arguments);
+  setup->status = status;
+  return status;
+}
+
+/* FALSE with errno: the file cannot be read as a whole. */
+static gboolean read_all(int fd, Bytes *bytes)
+{
+  struct stat info;
+  if (fstat(fd, &info) != 0)
+    return FALSE;
+  if (!S_ISREG(info.st_mode) || info.st_size < 0 || (guint64)info.st_size > WEFT_RESOURCE_MAX_BYTES) {
+    errno = S_ISREG(info.st_mode) ? EFBIG : S_ISDIR(info.st_mode) ? EISDIR : EINVAL;
+    return FALSE;
+  }
+  gsize size = (gsize)info.st_size, done = 0;
+  bytes->data = aligned_alloc(WEFT_ALIGNMENT, (size + WEFT_ALIGNMENT) / WEFT_ALIGNMENT * WEFT_ALIGNMENT);
+  if (!bytes->data)
+    return FALSE;
+  while (done < size) {
+    gssize n = read(fd, (char *)bytes->data + done, size - done);
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n <= 0) {
+      errno = n < 0 ? errno : EIO;
+      return FALSE;
+    }
+    done += (gsize)n;
+  }
+  bytes->n_bytes = size;
+  return TRUE;
+}
+
+/* Equal bytes have equal digests, and so equal ids, in every revision of this process. */
+static guint64 id_of(WeftBuilder *builder, const char *path)
+{
+  g_autofree char *digest = weft_catalogue_file_digest(builder->catalogue, path, NULL);
+  g_autofree char *head = g_strndup(digest ? digest : "", 16);
+  return g_ascii_strtoull(head, NULL, 16);
+}
+
+static gboolean name_is_sound(const char *name)
+{
+  if (!*name || g_path_is_absolute(name))
+    return FALSE;
+  g_auto(GStrv) parts = g_strsplit(name, "/", -1);
+  return !g_strv_contains((const char *const *)parts, "..");
+}
+
+static weft_status read_file(struct weft_step_setup *self, const char *name, guint32 flags, const char *path,
+                             const Bytes **out)
+{
+  const WeftModel *model = weft_model_at(self->builder->pipeline, self->step->node->model);
+  int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0 && errno == ENOENT && (flags & WEFT_RESOURCE_OPTIONAL))
+    return WEFT_OK;
+  if (fd < 0 && errno == ENOENT)
+    return fail(&self->setup, WEFT_BAD_CONFIG, "model \"%s\" has no file \"%s\" (folder \"%s\")", model->name, name,
+                model->path);
+  Bytes *bytes = g_new0(Bytes, 1);
+  gboolean ok = fd >= 0 && read_all(fd, bytes);
+  int problem = errno;
+  if (fd >= 0)
+    close(fd);
+  if (!ok) {
+    weft_files_free(bytes);
+    return fail(&self->setup, problem == ENOMEM ? WEFT_NO_MEMORY : WEFT_BAD_CONFIG,
+                "model \"%s\": file \"%s\" cannot be read: %s", model->name, name, g_strerror(problem));
+  }
+  bytes->id = id_of(self->builder, path);
+  g_hash_table_insert(self->builder->revision->files, g_strdup(path), bytes);
+  *out = bytes;
+  return WEFT_OK;
+}
+
+static weft_status resource_open(struct weft_setup *setup, const char *name, uint32_t flags, struct weft_resource *out)
+{
+  struct weft_step_setup *self = (struct weft_step_setup *)setup;
+  memset(out, 0, sizeof *out);
+  if (!g_str_has_prefix(name, "model/") || !name_is_sound(name + strlen("model/")))
+    return fail(setup, WEFT_BAD_CONFIG, "there is no resource \"%s\": resources are called model/FILE", name);
+  if (!self->step->node || self->step->node->model < 0) {
+    if (flags & WEFT_RESOURCE_OPTIONAL)
+      return WEFT_OK;
+    return fail(setup, WEFT_BAD_CONFIG, "the node has no model, and so no \"%s\"", name);
+  }
+  g_autofree char *path = g_build_filename(self->builder->revision->model_folders[self->step->node->model],
+                                           name + strlen("model/"), NULL);
+  const Bytes *bytes = g_hash_table_lookup(self->builder->revision->files, path);
+  weft_status status = bytes ? WEFT_OK : read_file(self, name + strlen("model/"), flags, path, &bytes);
+  if (bytes) {
+    out->data = bytes->data;
+    out->n_bytes = bytes->n_bytes;
+    out->id = bytes->id;
+  }
+  return status;
+}
+
+void weft_step_setup_init(struct weft_step_setup *setup, WeftBuilder *builder, const WeftStep *step)
+{
+  memset(setup, 0, sizeof *setup);
+  setup->setup.resource_open = resource_open;
+  setup->builder = builder;
+  setup->step = step;
+}

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "revision.h"
+
+#include "resolve.h"
+#include <string.h>
+
+gpointer weft_revision_keep(WeftRevision *revision, gpointer memory)
+{
+  g_ptr_array_add(revision->kept, memory);
+  return memory;
+}
+
+static void found_free(gpointer data)
+{
+  WeftFound *found = data;
+  weft_plugin_row_free(found->row);
+  if (found->manifest)
+    weft_manifest_unref(found->manifest);
+  g_free(found->label);
+  g_free(found->error);
+  g_free(found->hint);
+  g_free(found);
+}
+
+static WeftRevision *revision_new(const WeftPipeline *pipeline)
+{
+  WeftRevision *revision = g_new0(WeftRevision, 1);
+  revision->pipeline = pipeline;
+  revision->kept = g_ptr_array_new_with_free_func(g_free);
+  revision->found = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, found_free);
+  revision->files = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, weft_files_free);
+  revision->model_folders = g_new0(char *, pipeline->models->len + 1);
+  revision->model_digests = g_new0(char *, pipeline->models->len + 1);
+  revision->weights = g_array_new(FALSE, FALSE, sizeof(WeftRevisionWeights));
+  revision->explain = g_array_new(FALSE, FALSE, sizeof(WeftRevisionExplain));
+  revision->steps = g_new0(WeftStep, pipeline->n_steps + 1);
+  for (guint s = 0; s < pipeline->n_steps; s++) {
+    WeftStep *step = &revision->steps[s];
+    step->name = weft_step_name(pipeline, s);
+    step->node = weft_step_node(pipeline, s);
+    step->input = step->node ? NULL : weft_input_at(pipeline, s);
+  }
+  return revision;
+}
+
+void weft_revision_free(WeftRevision *revision)
+{
+  if (!revision)
+    return;
+  if (revision->graph)
+    weft_graph_free(revision->graph);
+  for (guint i = revision->pipeline->n_steps; i-- > 0;) /* consumers end before their sources */
+    weft_step_clear(&revision->steps[revision->pipeline->order[i]]);
+  g_free(revision->steps);
+  for (guint i = 0; i < revision->pipeline->models->len; i++) {
+    g_free(revision->model_folders[i]);
+    g_free(revision->model_digests[i]);
+  }
+  g_free(revision->model_folders);
+  g_free(revision->model_digests);
+  g_hash_table_unref(revision->files);
+  g_hash_table_unref(revision->found);
+  g_array_unref(revision->weights);
+  g_array_unref(revision->explain);
+  g_ptr_array_unref(revision->kept);
+  g_free(revision->digest);
+  g_free(revision);
+}
+
+/* A step whose source has failed is not built, and not reported for that. */
+static gboolean sources_failed(const WeftBuilder *builder, const WeftStep *step)
+{
+  if (!step->node)
+    return FALSE;
+  for (guint k = 0; k < step->node->in->len; k++) {
+    if (builder->revision->steps[weft_reference_at(step->node->in, k)->step].failed)
+      return TRUE;
+  }
+  return FALSE;
+}
+
+static void resolve_all(WeftBuilder *builder)
+{
+  const WeftPipeline *pipeline = builder->pipeline;
+  for (guint i = 0; i < pipeline->n_steps; i++) {
+    WeftStep *step = &builder->revision->steps[pipeline->order[i]];
+    step->failed = !weft_step_resolve(builder, step);
+  }
+  for (guint i = 0; i < pipeline->outputs->len; i++)
+    weft_reference_output(builder, weft_reference_at(pipeline->outputs, i), NULL);
+}
+
+static void build_all(WeftBuilder *builder)
+{
+  const WeftPipeline *pipeline = builder->pipeline;
+  for (guint i = 0; i < pipeline->n_steps; i++) {
+    WeftStep *step = &builder->revision->steps[pipeline->order[i]];
+    if (step->found && !weft_step_unify(builder, step))
+      step->failed = TRUE;
+    step->failed = step->failed || sources_failed(builder, step) || !weft_step_build(builder, step);
+  }
+}
+
+WeftRevision *weft_revision_build(const WeftPipeline *pipeline, WeftCatalogue *catalogue, struct weft_runtime *runtime,
+                                  const WeftBuildOptions *options, WeftDiagnostics *diagnostics)
+{
+  guint n_before = diagnostics->n_errors;
+  g_autoptr(WeftRevision) revision = revision_new(pipeline);
+  WeftBuilder builder = {.revision = revision, .pipeline = pipeline, .catalogue = catalogue, .options = options,
+                         .diagnostics = diagnostics,
+                         .n_items_max = options->n_items_max ? options->n_items_max : WEFT_FRAME_ITEMS};
+  weft_models_resolve(&builder);
+  resolve_all(&builder);
+  if (weft_steps_isolate(&builder))
+    build_all(&builder);
+  if (diagnostics->n_errors != n_before || !weft_graph_build(&builder, runtime))
+    return NULL;
+  return g_steal_pointer(&revision);
+}
+
+struct weft_graph *weft_revision_graph(WeftRevision *revision)
+{
+  return revision->graph;
+}
+
+const char *weft_revision_name(const WeftRevision *revision)
+{
+  return revision->pipeline->name;
+}
+
+const char *weft_revision_digest(const WeftRevision *revision)
+{
+  return revision->digest;
+}
+
+const WeftRevisionInput *weft_revision_inputs(const WeftRevision *revision, guint *n)
+{
+  *n = revision->pipeline->inputs->len;
+  return revision->inputs;
+}
+
+const WeftRevisionOutput *weft_revision_outputs(const WeftRevision *revision, guint *n)
+{
+  *n = revision->pipeline->outputs->len;
+  return revision->outputs;
+}
+
+const WeftRevisionWeights *weft_revision_weights(const WeftRevision *revision, guint *n)
+{
+  *n = revision->weights->len;
+  return (const WeftRevisionWeights *)(const void *)revision->weights->data;
+}
+
+const WeftRevisionExplain *weft_revision_explain(const WeftRevision *revision, guint *n)
+{
+  *n = revision->explain->len;
+  return (const WeftRevisionExplain *)(const void *)revision->explain->data;
+}
+
+const WeftRevisionNode *weft_revision_nodes(const WeftRevision *revision, guint *n)
+{
+  *n = revision->pipeline->n_steps;
+  return revision->nodes;
+}
+
+static char *list_of(const WeftPipeline *pipeline, const gboolean *present, gboolean all)
+{
+  GString *list = g_string_new(NULL);
+  for (guint i = 0; i < pipeline->inputs->len; i++) {
+    const WeftInput *input = weft_input_at(pipeline, i);
+    if (all || (!input->optional && !present[i]))
+      g_string_append_printf(list, "%s%s", list->len ? ", " : "", input->name);
+  }
+  return g_string_free(list, FALSE);
+}
+
+gboolean weft_revision_require(const WeftRevision *revision, const gboolean *present, char **missing)
+{
+  const WeftPipeline *pipeline = revision->pipeline;
+  gboolean any = FALSE, complete = TRUE;
+  for (guint i = 0; i < pipeline->inputs->len; i++) {
+    any = any || present[i];
+    complete = complete && (present[i] || weft_input_at(pipeline, i)->optional);
+  }
+  if (complete && any && (!pipeline->require || weft_expr_eval(pipeline->require, present)))
+    return TRUE;
+  g_autofree char *list = list_of(pipeline, present, complete);
+  if (!complete)
+    *missing = g_strdup_printf("the pipeline needs the input %s", list);
+  else if (pipeline->require)
+    *missing = g_strdup_printf("the pipeline requires %s", pipeline->require_at->text);
+  else
+    *missing = g_strdup_printf("the pipeline needs at least one of its inputs: %s", list);
+  return FALSE;
+}

@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Both sides of every edge, held against each other: meaning, type, rank, dims. */
+#include "resolve.h"
+
+#include <string.h>
+
+const char *weft_port_attribute(const struct weft_port *port, const char *key)
+{
+  for (guint i = 0; i < port->n_attributes; i++) {
+    if (strcmp(port->attributes[i].key, key) == 0)
+      return port->attributes[i].value;
+  }
+  return NULL;
+}
+
+const WeftOffer *weft_binding_offer(const WeftBuilder *builder, const WeftBinding *binding)
+{
+  const WeftOffer *offers = binding->reference ? builder->revision->steps[binding->step].offers : NULL;
+  return offers ? &offers[binding->output] : NULL;
+}
+
+static void describe_tail(GString *text, guint n_splits, const char *modality)
+{
+  g_string_append(text, n_splits == 0 ? "]" : n_splits == 1 ? "] ragged" : "] ragged groups");
+  if (modality)
+    g_string_append_printf(text, ", modality %s", modality);
+}
+
+/* "f32 [*, 64] ragged, modality image" */
+static char *describe_port(const struct weft_port *port)
+{
+  GString *text = g_string_new(NULL);
+  g_string_append_printf(text, "%s [*", weft_dtype_name(port->dtype));
+  for (guint d = 1; d < port->rank; d++) {
+    if (port->dims[d] < 0)
+      g_string_append(text, ", *");
+    else
+      g_string_append_printf(text, ", %" G_GINT64_FORMAT, port->dims[d]);
+  }
+  describe_tail(text, port->n_split_levels, weft_port_attribute(port, WEFT_ATTRIBUTE_MODALITY));
+  return g_string_free(text, FALSE);
+}
+
+static const char *spec_attribute(const WeftPortSpec *spec, const char *key)
+{
+  for (guint i = 0; i < spec->attributes->len; i++) {
+    const WeftAttribute *attribute = spec->attributes->pdata[i];
+    if (strcmp(attribute->key, key) == 0)
+      return attribute->value;
+  }
+  return NULL;
+}
+
+static char *describe_spec(const WeftPortSpec *spec)
+{
+  GString *text = g_string_new(NULL);
+  g_string_append_printf(text, "%s [*", weft_dtype_name(spec->dtype));
+  for (guint d = 1; d < spec->rank; d++) {
+    if (spec->dims[d].size > 0)
+      g_string_append_printf(text, ", %" G_GINT64_FORMAT, spec->dims[d].size);
+    else
+      g_string_append_printf(text, ", %s", spec->dims[d].name ? spec->dims[d].name : "*");
+  }
+  describe_tail(text, spec->n_splits, spec_attribute(spec, WEFT_ATTRIBUTE_MODALITY));
+  return g_string_free(text, FALSE);
+}
+
+/* Digests and lists of labels are long: a message shows where they begin. */
+static char *shorten(const char *value)
+{
+  const char *slash = strchr(value, '/');
+  if (slash && slash - value == 64)
+    return g_strdup_printf("%.12s...%s", value, slash);
+  return strlen(value) > 60 ? g_strdup_printf("%.57s...", value) : g_strdup(value);
+}
+
+static WeftDiagnostic *edge_fault(WeftBuilder *builder, const WeftStep *step, const WeftBinding *binding,
+                                  const char *code, const char *problem)
+{
+  const WeftYaml *at = binding->reference ? binding->reference->at : step->input->type_at;
+  return weft_diagnostic_at(weft_fault(builder->diagnostics, at, code, "%s", problem), step->name,
+                            binding->key ? binding->key : binding->spec->name);
+}
+
+/* What the source is called in the file: "see.tokens". */
+static char *source_label(const WeftBuilder *builder, const WeftBinding *binding)
+{
+  if (!binding->reference)
+    return g_strdup("the bytes of the input");
+  const WeftStep *source = &builder->revision->steps[binding->step];
+  const WeftPortSpec *port = source->found->spec->outputs->pdata[binding->output];
+  return g_strdup_printf("\"%s.%s\" (%s)", source->name, port->name, source->found->label);
+}
+
+static gboolean check_attributes(WeftBuilder *builder, const WeftStep *step, const WeftBinding *binding,
+                                 const struct weft_port *port)
+{
+  for (guint i = 0; i < binding->spec->attributes->len; i++) {
+    const WeftAttribute *wanted = binding->spec->attributes->pdata[i];
+    const char *given = weft_port_attribute(port, wanted->key);
+    if (!given || strcmp(given, wanted->value) == 0)
+      continue;
+    g_autofree char *source = source_label(builder, binding);
+    g_autofree char *one = shorten(wanted->value), *other = shorten(given);
+    g_autofree char *problem = g_strdup_printf("%s takes %s \"%s\", %s gives %s \"%s\"", step->found->label,
+                                               wanted->key, one, source, wanted->key, other);
+    edge_fault(builder, step, binding, wanted->key, problem);
+    return FALSE;
+  }
+  return TRUE;
+}
+
+static gboolean shape_fault(WeftBuilder *builder, const WeftStep *step, const WeftBinding *binding,
+                            const struct weft_port *port)
+{
+  g_autofree char *source = source_label(builder, binding);
+  g_autofree char *wanted = describe_spec(binding->spec), *given = describe_port(port);
+  g_autofree char *problem = g_strdup_printf("%s takes %s, %s gives %s", step->found->label, wanted, source, given);
+  edge_fault(builder, step, binding, "shape", problem);
+  return FALSE;
+}
+
+static WeftSymbol *symbol_find(const WeftStep *step, const char *name)
+{
+  for (guint i = 0; step->symbols && i < step->symbols->len; i++) {
+    WeftSymbol *symbol = &g_array_index(step->symbols, WeftSymbol, i);
+    if (strcmp(symbol->name, name) == 0)
+      return symbol;
+  }
+  return NULL;
+}
+
+static void symbol_add(WeftStep *step, const char *name, gint64 size, const char *port)
+{
+  WeftSymbol symbol = {name, size, port};
+  if (!step->symbols)
+    step->symbols = g_array_new(FALSE, FALSE, sizeof(WeftSymbol));
+  g_array_append_val(step->symbols, symbol);
+}
+
+static gboolean check_symbol(WeftBuilder *builder, WeftStep *step, const WeftBinding *binding,
+                             const struct weft_port *port, guint d)
+{
+  const char *name = binding->spec->dims[d].name, *label = binding->key ? binding->key : binding->spec->name;
+  const WeftSymbol *symbol = symbol_find(step, name);
+  if (!symbol) {
+    symbol_add(step, name, port->dims[d], label);
+    return TRUE;
+  }
+  if (symbol->size == port->dims[d])
+    return TRUE;
+  g_autofree char *source = source_label(builder, binding);
+  g_autofree char *problem =
+      g_strdup_printf("%s gives %s = %" G_GINT64_FORMAT ", but port \"%s\" has %s = %" G_GINT64_FORMAT ", and %s needs "
+                      "them equal", source, name, port->dims[d], symbol->port, name, symbol->size, step->found->label);
+  edge_fault(builder, step, binding, "dims", problem);
+  return FALSE;
+}
+
+static gboolean check_edge(WeftBuilder *builder, WeftStep *step, const WeftBinding *binding,
+                           const struct weft_port *port, gboolean concrete)
+{
+  const WeftPortSpec *spec = binding->spec;
+  if (!check_attributes(builder, step, binding, port))
+    return FALSE;
+  if (!weft_dtype_equal(spec->dtype, port->dtype) || spec->rank != port->rank ||
+      spec->n_splits != port->n_split_levels)
+    return shape_fault(builder, step, binding, port);
+  for (guint d = 1; d < spec->rank; d++) {
+    const WeftDim *dim = &spec->dims[d];
+    gboolean known = port->dims[d] >= 0;
+    if (dim->size > 0 && (known ? dim->size != port->dims[d] : concrete))
+      return shape_fault(builder, step, binding, port);
+    if (dim->name && known && !check_symbol(builder, step, binding, port, d))
+      return FALSE;
+  }
+  return TRUE;
+}
+
+static const struct weft_attribute *spec_attributes(WeftBuilder *builder, const WeftPortSpec *spec, guint room)
+{
+  struct weft_attribute *list =
+      weft_revision_keep(builder->revision, g_new0(struct weft_attribute, spec->attributes->len + room + 1));
+  for (guint i = 0; i < spec->attributes->len; i++) {
+    const WeftAttribute *attribute = spec->attributes->pdata[i];
+    list[i] = (struct weft_attribute){attribute->key, attribute->value};
+  }
+  return list;
+}
+
+static void offers_from_manifest(WeftBuilder *builder, WeftStep *step)
+{
+  const GPtrArray *outputs = step->found->spec->outputs;
+  step->offers = weft_revision_keep(builder->revision, g_new0(WeftOffer, outputs->len + 1));
+  for (guint i = 0; i < outputs->len; i++) {
+    const WeftPortSpec *spec = outputs->pdata[i];
+    struct weft_port *port = &step->offers[i].port;
+    port->name = spec->name;
+    port->dtype = spec->dtype;
+    port->rank = spec->rank;
+    port->n_split_levels = spec->n_splits;
+    port->rows_kind = spec->rows_kind;
+    port->n_attributes = spec->attributes->len;
+    port->attributes = spec_attributes(builder, spec, 0);
+    for (guint d = 0; d < spec->rank; d++) {
+      const WeftSymbol *symbol = spec->dims[d].name ? symbol_find(step, spec->dims[d].name) : NULL;
+      port->dims[d] = symbol ? symbol->size : spec->dims[d].size;
+    }
+  }
+}
+
+gboolean weft_step_unify(WeftBuilder *builder, WeftStep *step)
+{
+  gboolean ok = TRUE;
+  for (guint i = 0; step->bindings && i < step->bindings->len; i++) {
+    const WeftBinding *binding = &g_array_index(step->bindings, WeftBinding, i);
+    const WeftOffer *offer = weft_binding_offer(builder, binding);
+    if (offer)
+      ok = check_edge(builder, step, binding, &offer->port, offer->concrete) && ok;
+    else if (!binding->reference)
+      ok = check_edge(builder, step, binding, &weft_bytes_port, TRUE) && ok;
+    else
+      ok = FALSE; /* its source was not resolved: reported there */
+  }
+  offers_from_manifest(builder, step);
+  return ok;
+}
+
+static gboolean broken(WeftBuilder *builder, const WeftStep *step, const char *problem)
+{
+  const WeftYaml *at = step->node ? step->node->use_at : step->input->type_at;
+  WeftDiagnostic *fault = weft_fault(builder->diagnostics, at, "contract", "%s breaks its manifest: %s",
+                                     step->found->label, problem);
+  weft_diagnostic_hint(weft_diagnostic_at(fault, step->name, NULL), "this is a fault of the plugin: tell its author");
+  return FALSE;
+}
+
+static gboolean check_terms(const WeftStep *step, const struct weft_port *port)
+{
+  for (guint t = 0; t < port->n_terms; t++) {
+    const struct weft_rows_term *term = &port->terms[t];
+    gboolean of_items = term->of == WEFT_COUNT_ITEMS;
+    gboolean named = term->input >= 0 && (guint)term->input < step->bindings->len;
+    if (term->of > WEFT_COUNT_GROUPS || term->factor < 0 || (!of_items && !named))
+      return FALSE;
+  }
+  return TRUE;
+}
+
+/* An answered dim against the manifest's: fixed, named (equal within the plugin), or free. */
+static gboolean check_answered_dim(WeftStep *step, const WeftPortSpec *spec, guint d, gint64 size)
+{
+  const WeftDim *dim = &spec->dims[d];
+  if (d == 0)
+    return size == -1;
+  if (dim->size > 0)
+    return size == dim->size;
+  if (!dim->name)
+    return size >= -1;
+  const WeftSymbol *symbol = symbol_find(step, dim->name);
+  if (!symbol && size > 0)
+    symbol_add(step, dim->name, size, spec->name);
+  return size > 0 && (!symbol || symbol->size == size);
+}
+
+static gboolean check_answered(WeftBuilder *builder, WeftStep *step, const WeftPortSpec *spec,
+                               const struct weft_port *port)
+{
+  gboolean ok = port->name && strcmp(port->name, spec->name) == 0 && weft_dtype_equal(port->dtype, spec->dtype) &&
+                port->rank == spec->rank && port->n_split_levels == spec->n_splits &&
+                (spec->n_splits == 0 || port->rows_kind == spec->rows_kind);
+  for (guint d = 0; ok && d < spec->rank; d++)
+    ok = check_answered_dim(step, spec, d, port->dims[d]);
+  if (!ok) {
+    g_autofree char *one = describe_spec(spec), *other = describe_port(port);
+    g_autofree char *problem = g_strdup_printf("output \"%s\" is %s there, the code answers \"%s\", %s", spec->name, one,
+                                               port->name ? port->name : "", other);
+    return broken(builder, step, problem);
+  }
+  if (check_terms(step, port))
+    return TRUE;
+  g_autofree char *problem = g_strdup_printf("the rows of output \"%s\" count an input that it has not", spec->name);
+  return broken(builder, step, problem);
+}
+
+/* What the manifest says, and what is known only now; FALSE where they differ. */
+static gboolean merge_attributes(WeftBuilder *builder, const WeftStep *step, const WeftPortSpec *spec,
+                                 const struct weft_port *answered, struct weft_port *port)
+{
+  struct weft_attribute *list = (struct weft_attribute *)spec_attributes(builder, spec, answered->n_attributes);
+  guint n = spec->attributes->len;
+  for (guint i = 0; i < answered->n_attributes; i++) {
+    const struct weft_attribute *attribute = &answered->attributes[i];
+    const char *said = spec_attribute(spec, attribute->key);
+    if (!said)
+      list[n++] = *attribute;
+    else if (strcmp(said, attribute->value) != 0) {
+      g_autofree char *problem = g_strdup_printf("output \"%s\" has %s \"%s\" there, the code answers \"%s\"", spec->name,
+                                                 attribute->key, said, attribute->value);
+      return broken(builder, step, problem);
+    }
+  }
+  port->attributes = list;
+  port->n_attributes = n;
+  return TRUE;
+}
+
+gboolean weft_step_take_ports(WeftBuilder *builder, WeftStep *step, const struct weft_ports *ports)
+{
+  const GPtrArray *outputs = step->found->spec->outputs;
+  if (ports->n_outputs != outputs->len) {
+    g_autofree char *problem = g_strdup_printf("it has %u outputs there, the code answers %u", outputs->len,
+                                               ports->n_outputs);
+    return broken(builder, step, problem);
+  }
+  for (guint i = 0; i < outputs->len; i++) {
+    const WeftPortSpec *spec = outputs->pdata[i];
+    WeftOffer *offer = &step->offers[i];
+    if (!check_answered(builder, step, spec, &ports->outputs[i]))
+      return FALSE;
+    offer->port = ports->outputs[i];
+    offer->port.name = spec->name;
+    offer->port.key = NULL;
+    offer->concrete = TRUE;
+    if (!merge_attributes(builder, step, spec, &ports->outputs[i], &offer->port))
+      return FALSE;
+    weft_offer_bound(builder, step, offer);
+  }
+  return TRUE;
+}

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The names of a file become steps: who refers to whom, in which order, and whether there is a way round. */
+#include "pipeline.h"
+
+#include <string.h>
+
+const char *weft_step_name(const WeftPipeline *pipeline, guint step)
+{
+  const WeftNodeDecl *node = weft_step_node(pipeline, step);
+  return node ? node->name : weft_input_at(pipeline, step)->name;
+}
+
+static void enter(WeftPipeline *pipeline, WeftDiagnostics *diagnostics, const char *name, const WeftYaml *at, guint step)
+{
+  guint other = GPOINTER_TO_UINT(g_hash_table_lookup(pipeline->steps, name));
+  if (!other) {
+    g_hash_table_insert(pipeline->steps, (gpointer)name, GUINT_TO_POINTER(step + 1));
+    return;
+  }
+  const WeftNodeDecl *node = weft_step_node(pipeline, other - 1);
+  const WeftYaml *first = node ? node->at : weft_input_at(pipeline, other - 1)->at;
+  weft_diagnostic_hint(weft_fault(diagnostics, at, "name-twice", "the name \"%s\" is taken by the %s in line %u", name,
+                                  node ? "node" : "input", first->line),
+                       "inputs and nodes share one set of names: give one of them another");
+}
+
+static void enter_all(WeftPipeline *pipeline, WeftDiagnostics *diagnostics)
+{
+  for (guint i = 0; i < pipeline->inputs->len; i++)
+    enter(pipeline, diagnostics, weft_input_at(pipeline, i)->name, weft_input_at(pipeline, i)->at, i);
+  for (guint i = 0; i < pipeline->nodes->len; i++)
+    enter(pipeline, diagnostics, weft_node_at(pipeline, i)->name, weft_node_at(pipeline, i)->at,
+          pipeline->inputs->len + i);
+}
+
+static void bind(WeftPipeline *pipeline, WeftDiagnostics *diagnostics, WeftReference *reference, const char *node)
+{
+  reference->step = (int)GPOINTER_TO_UINT(g_hash_table_lookup(pipeline->steps, reference->name)) - 1;
+  if (reference->step >= 0)
+    return;
+  gboolean model = g_hash_table_contains(pipeline->model_index, reference->name);
+  WeftDiagnostic *fault =
+      weft_fault(diagnostics, reference->at, "dangling", "there is no %s\"%s\"%s",
+                 model ? "input or node " : "input or node named ", reference->name, model ? ", only a model" : "");
+  weft_diagnostic_at(fault, node, reference->key && node ? reference->key : NULL);
+  g_autofree gpointer *names = g_hash_table_get_keys_as_array(pipeline->steps, NULL);
+  weft_diagnostic_closest(fault, reference->name, (const char *const *)names, g_hash_table_size(pipeline->steps));
+}
+
+static void bind_all(WeftPipeline *pipeline, WeftDiagnostics *diagnostics)
+{
+  for (guint i = 0; i < pipeline->nodes->len; i++) {
+    WeftNodeDecl *node = weft_node_at(pipeline, i);
+    for (guint k = 0; k < node->in->len; k++)
+      bind(pipeline, diagnostics, weft_reference_at(node->in, k), node->name);
+  }
+  for (guint i = 0; i < pipeline->outputs->len; i++)
+    bind(pipeline, diagnostics, weft_reference_at(pipeline->outputs, i), NULL);
+}
+
+static int find_input(const void *data, const char *name)
+{
+  const WeftPipeline *pipeline = data;
+  guint step = GPOINTER_TO_UINT(g_hash_table_lookup(pipeline->steps, name));
+  return step && step <= pipeline->inputs->len ? (int)step - 1 : -1;
+}
+
+/* Inputs that must be given anyway, or a condition that nothing meets, say that the file means something else. */
+static void check_require(WeftPipeline *pipeline, WeftDiagnostics *diagnostics)
+{
+  const WeftYaml *at = pipeline->require_at;
+  guint n = 0, n_inputs = pipeline->inputs->len;
+  const int *names = weft_expr_names(pipeline->require, &n);
+  for (guint i = 0; i < n; i++) {
+    const WeftInput *input = weft_input_at(pipeline, (guint)names[i]);
+    if (!input->optional) {
+      weft_diagnostic_hint(weft_fault(diagnostics, at, "require", "require names \"%s\", which every request must bring "
+                                      "anyway", input->name),
+                           "write optional: true at the input, or leave it out of require");
+      return;
+    }
+  }
+  g_autofree gboolean *present = g_new0(gboolean, n_inputs);
+  for (guint mask = 0; n <= 12 && mask < 1u << n; mask++) {
+    for (guint i = 0; i < n; i++)
+      present[names[i]] = (mask >> i) & 1u;
+    if (weft_expr_eval(pipeline->require, present))
+      return;
+  }
+  if (n <= 12)
+    weft_fault(diagnostics, at, "require", "no request can meet \"%s\"", at->text);
+}
+
+static void parse_require(WeftPipeline *pipeline, WeftDiagnostics *diagnostics)
+{
+  if (!pipeline->require_at)
+    return;
+  const WeftYaml *at = pipeline->require_at;
+  WeftExprFault bad;
+  pipeline->require = weft_expr_parse(at->text, find_input, pipeline, &bad);
+  if (pipeline->require) {
+    check_require(pipeline, diagnostics);
+    return;
+  }
+  WeftDiagnostic *fault = weft_diagnostics_add(diagnostics, "require", at->line,
+                                               at->column + bad.offset + (at->plain ? 0 : 1), "require: %s", bad.message);
+  if (bad.word) {
+    g_autofree const char **names = g_new0(const char *, pipeline->inputs->len + 1);
+    for (guint i = 0; i < pipeline->inputs->len; i++)
+      names[i] = weft_input_at(pipeline, i)->name;
+    weft_diagnostic_closest(fault, bad.word, names, pipeline->inputs->len);
+  }
+  g_free(bad.message);
+  g_free(bad.word);
+}
+
+/* Steps of a circle that a message names. */
+#define SHOWN_STEPS 12
+
+/* Consumers of every step as one array with offsets: begin[s]..begin[s + 1]. */
+typedef struct {
+  guint *begin, *consumers, *n_open; /* n_open: sources of a step that are not yet in order */
+} Edges;
+
+static void edges_init(Edges *edges, const WeftPipeline *pipeline)
+{
+  guint n = pipeline->n_steps, n_inputs = pipeline->inputs->len, n_edges = 0;
+  edges->begin = g_new0(guint, n + 2);
+  edges->n_open = g_new0(guint, n + 1);
+  for (guint i = 0; i < pipeline->nodes->len; i++) {
+    const GArray *in = weft_node_at(pipeline, i)->in;
+    for (guint k = 0; k < in->len; k++) {
+      int source = weft_reference_at(in, k)->step;
+      if (source < 0)
+        continue;
+      edges->begin[source + 2]++;
+      edges->n_open[n_inputs + i]++;
+      n_edges++;
+    }
+  }
+  for (guint s = 2; s < n + 2; s++)
+    edges->begin[s] += edges->begin[s - 1];
+  edges->consumers = g_new0(guint, n_edges + 1);
+  for (guint i = 0; i < pipeline->nodes->len; i++) {
+    const GArray *in = weft_node_at(pipeline, i)->in;
+    for (guint k = 0; k < in->len; k++) {
+      int source = weft_reference_at(in, k)->step;
+      if (source >= 0)
+        edges->consumers[edges->begin[source + 1]++] = n_inputs + i;
+    }
+  }
+}
+
+static void edges_clear(Edges *edges)
+{
+  g_free(edges->begin);
+  g_free(edges->consumers);
+  g_free(edges->n_open);
+}
+
+/* A source of `step` that is itself not in order; there is one where n_open[step] > 0. */
+static const WeftReference *open_source(const WeftPipeline *pipeline, const Edges *edges, guint step)
+{
+  const GArray *in = weft_step_node(pipeline, step)->in;
+  for (guint k = 0; k < in->len; k++) {
+    const WeftReference *reference = weft_reference_at(in, k);
+    if (reference->step >= 0 && edges->n_open[reference->step])
+      return reference;
+  }
+  g_assert_not_reached();
+}
+
+#define SHOWN_STEPS 12
+
+/* From any step that never came in order, going to open sources ends in a circle: the steps of it, consumer first. */
+static GArray *cycle_of(const WeftPipeline *pipeline, const Edges *edges)
+{
+  guint step = 0;
+  while (!edges->n_open[step])
+    step++;
+  g_autofree guint8 *seen = g_malloc0(pipeline->n_steps);
+  for (; !seen[step]; step = (guint)open_source(pipeline, edges, step)->step)
+    seen[step] = 1;
+  GArray *cycle = g_array_new(FALSE, FALSE, sizeof(guint));
+  guint begin = step;
+  do {
+    g_array_append_val(cycle, step);
+    step = (guint)open_source(pipeline, edges, step)->step;
+  } while (step != begin);
+  return cycle;
+}
+
+/* Told along the data, beginning with the node that stands first in the file. */
+static void report_cycle(const WeftPipeline *pipeline, const Edges *edges, WeftDiagnostics *diagnostics)
+{
+  g_autoptr(GArray) cycle = cycle_of(pipeline, edges);
+  guint first = 0, n = cycle->len;
+  for (guint i = 1; i < n; i++) {
+    if (g_array_index(cycle, guint, i) < g_array_index(cycle, guint, first))
+      first = i;
+  }
+  guint step = g_array_index(cycle, guint, first);
+  g_autoptr(GString) text = g_string_new(weft_step_name(pipeline, step));
+  for (guint i = 1; i <= n; i++) {
+    if (i > SHOWN_STEPS && i < n)
+      continue;
+    if (i == n && n > SHOWN_STEPS + 1)
+      g_string_append_printf(text, " -> ... (%u more)", n - 1 - SHOWN_STEPS);
+    g_string_append_printf(text, " -> %s",
+                           weft_step_name(pipeline, g_array_index(cycle, guint, (first + n - i % n) % n)));
+  }
+  WeftDiagnostic *fault = weft_fault(diagnostics, open_source(pipeline, edges, step)->at, "cycle",
+                                     "the nodes feed each other in a circle: %s", text->str);
+  weft_diagnostic_at(fault, weft_step_name(pipeline, step), NULL);
+}
+
+static void sort(WeftPipeline *pipeline, WeftDiagnostics *diagnostics)
+{
+  Edges edges;
+  guint n = pipeline->n_steps, n_done = 0;
+  edges_init(&edges, pipeline);
+  pipeline->order = g_new0(guint, n + 1);
+  for (guint s = 0; s < n; s++) {
+    if (!edges.n_open[s])
+      pipeline->order[n_done++] = s;
+  }
+  for (guint i = 0; i < n_done; i++) {
+    guint s = pipeline->order[i];
+    for (guint e = edges.begin[s]; e < edges.begin[s + 1]; e++) {
+      if (--edges.n_open[edges.consumers[e]] == 0)
+        pipeline->order[n_done++] = edges.consumers[e];
+    }
+  }
+  if (n_done < n)
+    report_cycle(pipeline, &edges, diagnostics);
+  edges_clear(&edges);
+}
+
+static void warn_unused(const WeftPipeline *pipeline, WeftDiagnostics *diagnostics)
+{
+  g_autofree guint8 *used = g_malloc0(pipeline->n_steps + 1);
+  for (guint i = 0; i < pipeline->nodes->len; i++) {
+    const GArray *in = weft_node_at(pipeline, i)->in;
+    for (guint k = 0; k < in->len; k++)
+      used[weft_reference_at(in, k)->step] = 1;
+  }
+  for (guint i = 0; i < pipeline->outputs->len; i++)
+    used[weft_reference_at(pipeline->outputs, i)->step] = 1;
+  for (guint s = 0; s < pipeline->n_steps; s++) {
+    const WeftNodeDecl *node = weft_step_node(pipeline, s);
+    const WeftYaml *at = node ? node->at : weft_input_at(pipeline, s)->at;
+    if (!used[s])
+      weft_diagnostics_warn(diagnostics, "unused", at->line, at->column, "nothing uses the %s \"%s\"",
+                            node ? "node" : "input", weft_step_name(pipeline, s));
+  }
+  for (guint i = 0; i < pipeline->models->len; i++) {
+    const WeftModel *model = weft_model_at(pipeline, i);
+    if (!model->used)
+      weft_diagnostics_warn(diagnostics, "unused", model->at->line, model->at->column, "no node uses the model \"%s\"",
+                            model->name);
+  }
+}
+
+gboolean weft_pipeline_wire(WeftPipeline *pipeline, WeftDiagnostics *diagnostics)
+{
+  pipeline->n_steps = pipeline->inputs->len + pipeline->nodes->len;
+  enter_all(pipeline, diagnostics);
+  bind_all(pipeline, diagnostics);
+  parse_require(pipeline, diagnostics);
+  sort(pipeline, diagnostics);
+  if (diagnostics->n_errors)
+    return FALSE;
+  warn_unused(pipeline, diagnostics);
+  return TRUE;
+}

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "yamltree.h"
+
+#include <string.h>
+#include <yaml.h>
+
+/* From this many keys on a map's keys are hashed. */
+#define HASHED_KEYS 8
+
+/* A map or list that is not yet closed. */
+typedef struct {
+  WeftYaml *yaml;
+  gboolean has_key; /* the last key waits for its value */
+  GHashTable *seen; /* keys so far: key -> WeftYaml; NULL while there are few */
+} Open;
+
+typedef struct {
+  WeftDiagnostics *diagnostics;
+  WeftYaml *root;
+  Open open[WEFT_PIPELINE_MAX_DEPTH];
+  guint depth, n_values, n_documents;
+  gboolean stop;
+} Builder;
+
+void weft_yaml_free(WeftYaml *yaml)
+{
+  if (!yaml)
+    return;
+  g_clear_pointer(&yaml->keys, g_ptr_array_unref);
+  g_clear_pointer(&yaml->items, g_ptr_array_unref);
+  g_free(yaml->text);
+  g_free(yaml);
+}
+
+static WeftDiagnostic *fault(Builder *builder, const yaml_event_t *event, const char *code, const char *message)
+{
+  return weft_diagnostics_add(builder->diagnostics, code, (guint)event->start_mark.line + 1,
+                              (guint)event->start_mark.column + 1, "%s", message);
+}
+
+/* An earlier key of the same text, or NULL; remembers this one. */
+static const WeftYaml *earlier_key(Open *open, WeftYaml *key)
+{
+  GPtrArray *keys = open->yaml->keys;
+  if (!open->seen && keys->len < HASHED_KEYS) {
+    for (guint i = 0; i < keys->len; i++) {
+      const WeftYaml *other = keys->pdata[i];
+      if (strcmp(other->text, key->text) == 0)
+        return other;
+    }
+    return NULL;
+  }
+  if (!open->seen) {
+    open->seen = g_hash_table_new(g_str_hash, g_str_equal);
+    for (guint i = 0; i < keys->len; i++) {
+      WeftYaml *other = keys->pdata[i];
+      g_hash_table_insert(open->seen, other->text, other);
+    }
+  }
+  const WeftYaml *other = g_hash_table_lookup(open->seen, key->text);
+  if (!other)
+    g_hash_table_insert(open->seen, key->text, key);
+  return other;
+}
+
+static void place_key(Builder *builder, Open *open, WeftYaml *yaml)
+{
+  if (!open->yaml->keys) {
+    open->yaml->keys = g_ptr_array_new_with_free_func((GDestroyNotify)weft_yaml_free);
+    open->yaml->items = g_ptr_array_new_with_free_func((GDestroyNotify)weft_yaml_free);
+  }
+  if (yaml->plain && strcmp(yaml->text, "<<") == 0)
+    weft_diagnostics_add(builder->diagnostics, "merge-key", yaml->line, yaml->column,
+                         "the merge key \"<<\" is not allowed: write the keys out");
+  const WeftYaml *other = earlier_key(open, yaml);
+  if (other)
+    weft_diagnostics_add(builder->diagnostics, "duplicate-key", yaml->line, yaml->column,
+                         "key \"%s\" stands twice in this map, first in line %u", yaml->text, other->line);
+  g_ptr_array_add(open->yaml->keys, yaml);
+  open->has_key = TRUE;
+}
+
+/* Puts a value where it belongs; it is owned by the tree afterwards. */
+static void place(Builder *builder, WeftYaml *yaml)
+{
+  if (builder->depth == 0) {
+    builder->root = yaml;
+    return;
+  }
+  Open *open = &builder->open[builder->depth - 1];
+  if (open->yaml->kind == WEFT_YAML_LIST) {
+    if (!open->yaml->items)
+      open->yaml->items = g_ptr_array_new_with_free_func((GDestroyNotify)weft_yaml_free);
+    g_ptr_array_add(open->yaml->items, yaml);
+  } else if (open->has_key) {
+    g_ptr_array_add(open->yaml->items, yaml);
+    open->has_key = FALSE;
+  } else if (yaml->kind == WEFT_YAML_SCALAR) {
+    place_key(builder, open, yaml);
+  } else {
+    weft_diagnostics_add(builder->diagnostics, "complex-key", yaml->line, yaml->column,
+                         "a key must be a word, not a %s", yaml->kind == WEFT_YAML_MAP ? "map" : "list");
+    weft_yaml_free(yaml);
+    builder->stop = TRUE;
+  }
+}
+
+static WeftYaml *value_new(Builder *builder, const yaml_event_t *event, WeftYamlKind kind)
+{
+  if (++builder->n_values > WEFT_PIPELINE_MAX_VALUES) {
+    g_autofree char *message = g_strdup_printf("more than %u values in one file (WEFT_PIPELINE_MAX_VALUES)",
+                                               WEFT_PIPELINE_MAX_VALUES);
+    fault(builder, event, "too-many-values", message);
+    builder->stop = TRUE;
+    return NULL;
+  }
+  WeftYaml *yaml = g_new0(WeftYaml, 1);
+  yaml->kind = kind;
+  yaml->line = (guint)event->start_mark.line + 1;
+  yaml->column = (guint)event->start_mark.column + 1;
+  return yaml;
+}
+
+static void open_collection(Builder *builder, const yaml_event_t *event, WeftYamlKind kind)
+{
+  if (builder->depth == WEFT_PIPELINE_MAX_DEPTH) {
+    g_autofree char *message = g_strdup_printf("maps and lists stand more than %d deep in each other "
+                                               "(WEFT_PIPELINE_MAX_DEPTH)", WEFT_PIPELINE_MAX_DEPTH);
+    fault(builder, event, "too-deep", message);
+    builder->stop = TRUE;
+    return;
+  }
+  WeftYaml *yaml = value_new(builder, event, kind);
+  if (!yaml)
+    return;
+  place(builder, yaml);
+  if (!builder->stop)
+    builder->open[builder->depth++] = (Open){.yaml = yaml};
+}
+
+static void close_collection(Builder *builder)
+{
+  Open *open = &builder->open[--builder->depth];
+  g_clear_pointer(&open->seen, g_hash_table_unref);
+}
+
+static void take_scalar(Builder *builder, const yaml_event_t *event)
+{
+  const char *text = (const char *)event->data.scalar.value;
+  if (strlen(text) != event->data.scalar.length) {
+    fault(builder, event, "zero-byte", "a text holds a zero byte");
+    builder->stop = TRUE;
+    return;
+  }
+  WeftYaml *yaml = value_new(builder, event, WEFT_YAML_SCALAR);
+  if (!yaml)
+    return;
+  yaml->plain = event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
+  yaml->text = g_strdup(text);
+  if (strstr(text, "${"))
+    fault(builder, event, "not-implemented", "not implemented yet: variables such as ${NAME}");
+  place(builder, yaml);
+}
+
+static void refuse(Builder *builder, const yaml_event_t *event, const void *anchor, const void *tag)
+{
+  if (anchor)
+    weft_diagnostic_hint(fault(builder, event, "anchor", "anchors (&name) are not allowed"), "write the value out");
+  if (tag)
+    weft_diagnostic_hint(fault(builder, event, "tag", "tags (!name) are not allowed"),
+                         "write the value without it; quotes make a text of anything");
+}
+
+static void take(Builder *builder, const yaml_event_t *event)
+{
+  switch (event->type) {
+  case YAML_DOCUMENT_START_EVENT:
+    if (builder->n_documents++) {
+      fault(builder, event, "several-documents", "a second document begins here (---): a file holds one pipeline");
+      builder->stop = TRUE;
+    }
+    break;
+  case YAML_ALIAS_EVENT:
+    weft_diagnostic_hint(fault(builder, event, "alias", "aliases (*name) are not allowed"), "write the value out");
+    builder->stop = TRUE;
+    break;
+  case YAML_SCALAR_EVENT:
+    refuse(builder, event, event->data.scalar.anchor, event->data.scalar.tag);
+    take_scalar(builder, event);
+    break;
+  case YAML_SEQUENCE_START_EVENT:
+    refuse(builder, event, event->data.sequence_start.anchor, event->data.sequence_start.tag);
+    open_collection(builder, event, WEFT_YAML_LIST);
+    break;
+  case YAML_MAPPING_START_EVENT:
+    refuse(builder, event, event->data.mapping_start.anchor, event->data.mapping_start.tag);
+    open_collection(builder, event, WEFT_YAML_MAP);
+    break;
+  case YAML_SEQUENCE_END_EVENT:
+  case YAML_MAPPING_END_EVENT:
+    close_collection(builder);
+    break;
+  default:
+    break;
+  }
+}
+
+static gboolean tab_at(const char *text, gsize n_bytes, gsize index)
+{
+  return index < n_bytes && text[index] == '\t';
+}
+
+static void syntax_fault(WeftDiagnostics *diagnostics, const yaml_parser_t *parser, const char *text, gsize n_bytes)
+{
+  yaml_mark_t mark = parser->problem_mark;
+  const char *problem = parser->problem ? parser->problem : "not YAML";
+  if (parser->error == YAML_READER_ERROR) {
+    weft_diagnostics_add(diagnostics, "syntax", (guint)parser->mark.line + 1, (guint)parser->mark.column + 1,
+                         "%s (byte %" G_GSIZE_FORMAT ")", problem, (gsize)parser->problem_offset);
+    return;
+  }
+  WeftDiagnostic *diagnostic =
+      weft_diagnostics_add(diagnostics, "syntax", (guint)mark.line + 1, (guint)mark.column + 1, "not YAML: %s%s%s",
+                           problem, parser->context ? ", " : "", parser->context ? parser->context : "");
+  if (tab_at(text, n_bytes, mark.index) || strstr(problem, "tab"))
+    weft_diagnostic_hint(diagnostic, "a tab cannot indent: use spaces");
+  else if (parser->context && parser->context_mark.line != mark.line)
+    weft_diagnostic_hint(diagnostic, "it began in line %u: look at the indentation", (guint)parser->context_mark.line + 1);
+}
+
+static gboolean bytes_are_sound(const char *text, gsize n_bytes, WeftDiagnostics *diagnostics)
+{
+  if (n_bytes > WEFT_PIPELINE_MAX_BYTES) {
+    weft_diagnostics_add(diagnostics, "too-large", 0, 0, "%" G_GSIZE_FORMAT " bytes, at most %u are read "
+                         "(WEFT_PIPELINE_MAX_BYTES)", n_bytes, WEFT_PIPELINE_MAX_BYTES);
+    return FALSE;
+  }
+  const char *bad = NULL;
+  if (g_utf8_validate_len(text, n_bytes, &bad))
+    return TRUE;
+  guint line = 1;
+  const char *begin = text;
+  for (const char *c = text; c < bad; c++) {
+    if (*c == '\n') {
+      line++;
+      begin = c + 1;
+    }
+  }
+  weft_diagnostics_add(diagnostics, "utf-8", line, (guint)g_utf8_strlen(begin, bad - begin) + 1,
+                       "not UTF-8: byte 0x%02x", (guint)(guchar)*bad);
+  return FALSE;
+}
+
+static void build(Builder *builder, yaml_parser_t *parser, const char *text, gsize n_bytes)
+{
+  for (gboolean end = FALSE; !end && !builder->stop;) {
+    yaml_event_t event;
+    if (!yaml_parser_parse(parser, &event)) {
+      syntax_fault(builder->diagnostics, parser, text, n_bytes);
+      break;
+    }
+    end = event.type == YAML_STREAM_END_EVENT;
+    take(builder, &event);
+    yaml_event_delete(&event);
+  }
+}
+
+WeftYaml *weft_yaml_parse(const char *text, gsize n_bytes, WeftDiagnostics *diagnostics)
+{
+  if (!bytes_are_sound(text, n_bytes, diagnostics))
+    return NULL;
+  guint n_before = diagnostics->n_errors;
+  Builder builder = {.diagnostics = diagnostics};
+  yaml_parser_t parser;
+  if (!yaml_parser_initialize(&parser)) {
+    weft_diagnostics_add(diagnostics, "memory", 0, 0, "no memory for the YAML parser");
+    return NULL;
+  }
+  yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
+  yaml_parser_set_input_string(&parser, (const unsigned char *)text, n_bytes);
+  build(&builder, &parser, text, n_bytes);
+  yaml_parser_delete(&parser);
+  for (guint i = 0; i < builder.depth; i++)
+    g_clear_pointer(&builder.open[i].seen, g_hash_table_unref);
+  if (diagnostics->n_errors == n_before && !builder.root)
+    weft_diagnostic_hint(weft_diagnostics_add(diagnostics, "empty", 0, 0, "the file is empty"),
+                         "a pipeline begins with the lines \"weft: 1\" and \"name: NAME\"");
+  if (diagnostics->n_errors == n_before)
+    return builder.root;
+  weft_yaml_free(builder.root);
+  return NULL;
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file yamltree.h
+ * YAML as a small tree with places: the only user of libyaml. Less than YAML
+ * on purpose: one document; no anchors, aliases, tags or merge keys; keys are
+ * scalars and stand once in a map. Limits are checked as events arrive.
+ */
+#ifndef WEFT_CORE_YAMLTREE_H
+#define WEFT_CORE_YAMLTREE_H
+
+#include "diagnostic.h"
+
+/** Largest pipeline file, bytes. */
+#define WEFT_PIPELINE_MAX_BYTES (16u << 20)
+/** How deep maps and lists may stand in each other. */
+#define WEFT_PIPELINE_MAX_DEPTH 32
+/** Most scalars, lists and maps in one file. */
+#define WEFT_PIPELINE_MAX_VALUES 2000000u
+
+typedef enum { WEFT_YAML_SCALAR, WEFT_YAML_LIST, WEFT_YAML_MAP } WeftYamlKind;
+
+typedef struct {
+  WeftYamlKind kind;
+  guint line, column; /**< 1-based */
+  gboolean plain;     /**< scalars: written without quotes */
+  char *text;         /**< scalars: UTF-8 without zero bytes */
+  GPtrArray *keys;    /**< maps: of WeftYaml, scalars; NULL while there are none */
+  GPtrArray *items;   /**< lists and maps: of WeftYaml; NULL while there are none */
+} WeftYaml;
+
+/** NULL: diagnostics say why. Free with weft_yaml_free. */
+WeftYaml *weft_yaml_parse(const char *text, gsize n_bytes, WeftDiagnostics *diagnostics);
+void weft_yaml_free(WeftYaml *yaml);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(WeftYaml, weft_yaml_free)
+
+static inline guint weft_yaml_n(const WeftYaml *yaml)
+{
+  return yaml->items ? yaml->items->len : 0;
+}
+static inline const WeftYaml *weft_yaml_item(const WeftYaml *yaml, guint i)
+{
+  return yaml->items->pdata[i];
+}
+static inline const WeftYaml *weft_yaml_key(const WeftYaml *yaml, guint i)
+{
+  return yaml->keys->pdata[i];
+}
+
+#endif
