@@ -115,6 +115,7 @@ void weft_frame_release(struct weft_frame *frame);
 /** Counters of a node since the graph was made, summed over threads when read. */
 struct weft_counters {
   uint64_t n_calls, n_items, n_failed, ns;
+  uint64_t n_fp_restored; /**< calls after which the host restored the floating-point state */
 };
 void weft_graph_counters(const struct weft_graph *graph, uint32_t node, struct weft_counters *out);
 

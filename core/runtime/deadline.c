@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Cancellation and deadlines of a frame. Others (a caller, the timer) only
+ * flag items and set words, under the frame's lock; the frame's own thread
+ * drops flagged items at the next node boundary.
+ */
+#include "internal.h"
+#include "worker.h"
+
+/* A worker that does not answer a cancelled call within that time is killed. */
+#define CANCEL_GRACE_NS 20000000u
+
+static int all_flagged(const struct weft_frame *frame, const uint32_t *items, uint32_t n)
+{
+  for (uint32_t j = 0; j < n; j++) {
+    uint32_t item = items ? items[j] : j;
+    if (frame->live[item] && !frame->flags[item])
+      return 0;
+  }
+  return 1;
+}
+
+/* With the frame's lock held: ends the calls of which no item is wanted any more. */
+static void end_calls(struct weft_frame *frame, uint64_t now)
+{
+  if (frame->running ? all_flagged(frame, frame->running_items, frame->n_running) : frame->n_flagged == frame->n_live)
+    atomic_store_explicit(&frame->cancel, 1, memory_order_relaxed);
+  for (struct park *park = frame->flights; park; park = park->flight_next) {
+    const struct part *part = park->exec->current;
+    const uint32_t *items = park->exec->items ? park->exec->items + part->first : NULL;
+    if (park->kill_at || park->killed || !all_flagged(frame, items, part->n))
+      continue;
+    weft_worker_cancel(frame->graph->nodes[park->node].gate->worker);
+    park->kill_at = now + CANCEL_GRACE_NS;
+  }
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+  return !a || (b && b < a) ? b : a;
+}
+
+static uint64_t earliest(const struct weft_frame *frame)
+{
+  uint64_t at = frame->call_deadline;
+  if (frame->has_deadlines)
+    for (uint32_t i = 0; i < frame->n_items; i++)
+      if (frame->live[i] && !frame->flags[i])
+        at = earlier(at, frame->deadlines[i]);
+  for (const struct park *park = frame->flights; park; park = park->flight_next)
+    at = earlier(earlier(at, park->deadline), park->kill_at);
+  return at;
+}
+
+static void flag(struct weft_frame *frame, uint32_t item, uint8_t why)
+{
+  if (!frame->live[item] || frame->flags[item])
+    return;
+  frame->flags[item] = why;
+  frame->n_flagged++;
+  atomic_store_explicit(&frame->attention, 1, memory_order_relaxed);
+}
+
+static void expire_flight(struct weft_frame *frame, struct park *park, uint64_t now)
+{
+  struct weft_worker *worker = frame->graph->nodes[park->node].gate->worker;
+  if (park->deadline && park->deadline <= now) {
+    park->deadline = 0;
+    park->expired = 1;
+    weft_worker_cancel(worker);
+    if (!park->kill_at)
+      park->kill_at = now + CANCEL_GRACE_NS;
+  }
+  if (park->kill_at && park->kill_at <= now) {
+    park->kill_at = 0;
+    park->killed = 1;
+    weft_worker_kill(worker);
+  }
+}
+
+uint64_t weft_frame_expire(struct weft_timer_entry *entry, uint64_t now)
+{
+  struct weft_frame *frame = (struct weft_frame *)((char *)entry - offsetof(struct weft_frame, timer));
+  pthread_mutex_lock(&frame->lock);
+  if (frame->has_deadlines)
+    for (uint32_t i = 0; i < frame->n_items; i++)
+      if (frame->deadlines[i] && frame->deadlines[i] <= now)
+        flag(frame, i, FLAG_DEADLINE);
+  if (frame->call_deadline && frame->call_deadline <= now) {
+    frame->call_deadline = 0;
+    frame->call_expired = 1;
+    atomic_store_explicit(&frame->cancel, 1, memory_order_relaxed);
+  }
+  for (struct park *park = frame->flights; park; park = park->flight_next)
+    expire_flight(frame, park, now);
+  if (frame->n_flagged)
+    end_calls(frame, now);
+  uint64_t next = frame->n_live ? earliest(frame) : 0;
+  pthread_mutex_unlock(&frame->lock);
+  return next;
+}
+
+/* The timer's lock comes before the frame's, so the time is found first; a call too early does no harm. */
+weft_status weft_frame_arm(struct weft_frame *frame)
+{
+  pthread_mutex_lock(&frame->lock);
+  uint64_t at = earliest(frame);
+  if (at)
+    frame->timed = 1;
+  pthread_mutex_unlock(&frame->lock);
+  return at ? weft_timer_arm(frame->graph->runtime->timer, &frame->timer, at) : WEFT_OK;
+}
+
+void weft_frame_cancel(struct weft_frame *frame, uint32_t item)
+{
+  pthread_mutex_lock(&frame->lock);
+  if (item == WEFT_ALL_ITEMS)
+    for (uint32_t i = 0; i < frame->n_items; i++)
+      flag(frame, i, FLAG_CANCELLED);
+  else if (item < frame->n_items)
+    flag(frame, item, FLAG_CANCELLED);
+  if (frame->n_flagged)
+    end_calls(frame, weft_clock_now());
+  int in_flight = frame->flights != NULL;
+  pthread_mutex_unlock(&frame->lock);
+  /* Without a thread for the timer a worker that ignores the word ends by its own means. */
+  if (in_flight)
+    weft_frame_arm(frame);
+}
+
+void weft_frame_fail_flagged(struct weft_frame *frame, uint32_t item, uint8_t why, int32_t node)
+{
+  if (why == FLAG_CANCELLED)
+    weft_frame_fail(frame, item, WEFT_CANCELLED, node, "the request was cancelled");
+  else
+    weft_frame_fail(frame, item, WEFT_DEADLINE, node, "the request's deadline has passed");
+}
+
+void weft_frame_drop_flagged(struct weft_frame *frame)
+{
+  atomic_store_explicit(&frame->attention, 0, memory_order_relaxed);
+  for (uint32_t i = 0; i < frame->n_items; i++) {
+    pthread_mutex_lock(&frame->lock);
+    uint8_t why = frame->live[i] ? frame->flags[i] : FLAG_NONE;
+    pthread_mutex_unlock(&frame->lock);
+    if (why)
+      weft_frame_fail_flagged(frame, i, why, -1);
+  }
+}
+
+void weft_frame_call_begins(struct weft_frame *frame, const struct exec *exec, const struct part *part)
+{
+  uint64_t deadline_ns = exec->node->deadline_ns;
+  pthread_mutex_lock(&frame->lock);
+  frame->running = 1;
+  frame->running_items = exec->items ? exec->items + part->first : NULL;
+  frame->n_running = part->n;
+  frame->call_expired = 0;
+  frame->call_deadline = deadline_ns ? weft_clock_now() + deadline_ns : 0;
+  pthread_mutex_unlock(&frame->lock);
+  if (deadline_ns)
+    weft_frame_arm(frame);
+}
+
+int weft_frame_call_ends(struct weft_frame *frame)
+{
+  pthread_mutex_lock(&frame->lock);
+  int expired = frame->call_expired;
+  frame->running = 0;
+  frame->running_items = NULL;
+  frame->call_deadline = 0;
+  frame->call_expired = 0;
+  /* The word was for this call; items that are flagged are dropped at the boundary. */
+  if (frame->n_flagged < frame->n_live)
+    atomic_store_explicit(&frame->cancel, 0, memory_order_relaxed);
+  pthread_mutex_unlock(&frame->lock);
+  return expired;
+}

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A frame's memory, and what is asked of a frame that is done. */
+#include "internal.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Lays out arrays one after the other: first without memory, to learn the size, then with it. */
+struct layout {
+  uint8_t *base;
+  size_t used;
+};
+
+static void *place(struct layout *layout, size_t n_bytes)
+{
+  void *p = layout->base ? layout->base + layout->used : NULL;
+  layout->used += weft_align(n_bytes);
+  return p;
+}
+
+struct rooms {
+  int32_t *slots;
+  int64_t *splits;
+};
+
+static struct rooms lay_out(struct weft_frame *frame, const struct weft_graph *graph, struct layout *layout)
+{
+  const struct weft_graph_spec *spec = &graph->spec;
+  size_t n_items = spec->n_items_max;
+  struct rooms rooms;
+  frame->outputs = place(layout, spec->n_values * sizeof *frame->outputs);
+  frame->inputs = place(layout, graph->n_inputs_total * sizeof *frame->inputs);
+  frame->value_state = place(layout, spec->n_values);
+  frame->node_state = place(layout, spec->n_nodes);
+  frame->stats = place(layout, spec->n_nodes * sizeof *frame->stats);
+  frame->items = place(layout, n_items * sizeof *frame->items);
+  frame->status = place(layout, n_items * sizeof *frame->status);
+  frame->call_status = place(layout, n_items * sizeof *frame->call_status);
+  frame->failed_node = place(layout, n_items * sizeof *frame->failed_node);
+  frame->list = place(layout, n_items * sizeof *frame->list);
+  frame->messages = place(layout, n_items * sizeof *frame->messages);
+  frame->flags = place(layout, n_items);
+  frame->deadlines = place(layout, n_items * sizeof *frame->deadlines);
+  frame->live = place(layout, n_items);
+  frame->parks = place(layout, graph->n_gates * sizeof *frame->parks);
+  frame->ranges = place(layout, graph->n_ranges * sizeof *frame->ranges);
+  rooms.slots = place(layout, spec->n_values * n_items * sizeof *rooms.slots);
+  rooms.splits = place(layout, spec->n_values * (n_items + 1) * sizeof *rooms.splits);
+  return rooms;
+}
+
+static void set_outputs(struct weft_frame *frame, const struct weft_graph *graph, struct rooms rooms)
+{
+  size_t n_items = graph->spec.n_items_max;
+  for (uint32_t v = 0; v < graph->spec.n_values; v++) {
+    const struct value *value = &graph->values[v];
+    struct weft_output *output = &frame->outputs[v];
+    struct weft_tensor *tensor = &output->tensor;
+    tensor->dtype = value->port->dtype;
+    tensor->rank = value->port->rank;
+    tensor->device = WEFT_DEVICE_CPU;
+    for (uint32_t d = 1; d < value->port->rank; d++)
+      tensor->dims[d] = value->port->dims[d] < 0 ? 0 : value->port->dims[d];
+    output->wanted = value->wanted;
+    output->rows_kind = value->kind;
+    output->slots = rooms.slots + v * n_items;
+    output->splits[0] = value->levels ? rooms.splits + v * (n_items + 1) : NULL;
+  }
+  for (uint32_t i = 0; i < graph->n_inputs_total; i++)
+    frame->inputs[i] = &frame->outputs[graph->inputs[i]].tensor;
+  for (uint32_t i = 0; i < graph->spec.n_nodes; i++)
+    if (graph->nodes[i].park != NONE) {
+      frame->parks[graph->nodes[i].park].frame = frame;
+      frame->parks[graph->nodes[i].park].node = i;
+    }
+}
+
+static int reserve_ranges(struct weft_frame *frame, const struct weft_graph *graph)
+{
+  for (uint32_t v = 0; v < graph->spec.n_values; v++) {
+    const struct value *value = &graph->values[v];
+    if (value->range == NONE)
+      continue;
+    struct range *range = &frame->ranges[value->range];
+    range->rows = weft_region_new(value->n_bytes_max);
+    if (!range->rows)
+      return 0;
+    if (value->levels < 2)
+      continue;
+    range->groups = weft_region_new((WEFT_DYNAMIC_GROUPS_MAX + 1) * sizeof(int64_t));
+    if (!range->groups)
+      return 0;
+  }
+  return 1;
+}
+
+struct weft_frame *weft_frame_new(struct weft_graph *graph)
+{
+  struct layout layout = {0};
+  struct weft_frame *frame, sizes;
+  place(&layout, sizeof *frame);
+  lay_out(&sizes, graph, &layout);
+  frame = weft_mem_alloc(layout.used);
+  if (!frame)
+    return NULL;
+  memset(frame, 0, layout.used);
+  layout = (struct layout){(uint8_t *)frame, 0};
+  place(&layout, sizeof *frame);
+  struct rooms rooms = lay_out(frame, graph, &layout);
+  frame->graph = graph;
+  frame->job.run = weft_frame_advance_job;
+  frame->timer.fire = weft_frame_expire;
+  pthread_mutex_init(&frame->lock, NULL);
+  pthread_cond_init(&frame->cond, NULL);
+  set_outputs(frame, graph, rooms);
+  frame->arena = weft_region_new(weft_align(graph->n_scratch_bytes) + WEFT_ARENA_BYTES_MAX);
+  if (!frame->arena || !reserve_ranges(frame, graph)) {
+    weft_frame_free(frame);
+    return NULL;
+  }
+  frame->scratch = weft_region_alloc(frame->arena, graph->n_scratch_bytes);
+  frame->arena_start = frame->arena->used;
+  frame->fast.host = (struct weft_call_host){weft_call_fail, weft_call_reserve};
+  frame->fast.frame = frame;
+  frame->call = (struct weft_call){.items = frame->items,
+                                   .item_status = frame->call_status,
+                                   .scratch = frame->scratch,
+                                   .cancel = (const uint32_t *)&frame->cancel,
+                                   .host_data = &frame->fast.host};
+  return frame;
+}
+
+void weft_frame_free(struct weft_frame *frame)
+{
+  if (!frame)
+    return;
+  for (uint32_t i = 0; i < frame->graph->n_ranges; i++) {
+    weft_region_free(frame->ranges[i].rows);
+    weft_region_free(frame->ranges[i].groups);
+  }
+  weft_region_free(frame->arena);
+  pthread_cond_destroy(&frame->cond);
+  pthread_mutex_destroy(&frame->lock);
+  weft_mem_free(frame);
+}
+
+void weft_frame_fail(struct weft_frame *frame, uint32_t item, weft_status status, int32_t node, const char *format, ...)
+{
+  pthread_mutex_lock(&frame->lock);
+  if (frame->live[item]) {
+    frame->live[item] = 0;
+    frame->n_live--;
+    if (frame->flags[item])
+      frame->n_flagged--;
+    frame->status[item] = status;
+    frame->failed_node[item] = node;
+    if (format) {
+      va_list arguments;
+      va_start(arguments, format);
+      vsnprintf(frame->messages[item], WEFT_MESSAGE_BYTES, format, arguments);
+      va_end(arguments);
+    }
+  }
+  pthread_mutex_unlock(&frame->lock);
+}
+
+weft_status weft_frame_status(const struct weft_frame *frame, uint32_t item)
+{
+  return frame->status[item];
+}
+
+const char *weft_frame_message(const struct weft_frame *frame, uint32_t item)
+{
+  return frame->status[item] == WEFT_OK ? "" : frame->messages[item];
+}
+
+int32_t weft_frame_failed_node(const struct weft_frame *frame, uint32_t item)
+{
+  return frame->failed_node[item];
+}
+
+const struct weft_tensor *weft_frame_value(const struct weft_frame *frame, uint32_t value)
+{
+  uint8_t state = frame->value_state[value];
+  return state == VALUE_FULL || state == VALUE_PARTIAL ? &frame->outputs[value].tensor : NULL;
+}
+
+uint64_t weft_frame_node_ns(const struct weft_frame *frame, uint32_t node)
+{
+  const struct node_stat *stat = &frame->stats[node];
+  return stat->last_use == frame->use ? weft_clock_ns(stat->last_ticks) : 0;
+}
+
+void weft_frame_release(struct weft_frame *frame)
+{
+  struct weft_graph *graph = frame->graph;
+  if (frame->timed)
+    weft_timer_disarm(graph->runtime->timer, &frame->timer);
+  frame->timed = 0;
+  weft_region_reset(frame->arena, frame->arena_start);
+  for (uint32_t i = 0; i < graph->n_ranges; i++) {
+    weft_region_reset(frame->ranges[i].rows, 0);
+    if (frame->ranges[i].groups)
+      weft_region_reset(frame->ranges[i].groups, 0);
+  }
+  pthread_mutex_lock(&graph->lock);
+  frame->next_free = graph->free_frames;
+  graph->free_frames = frame;
+  graph->n_in_flight--;
+  pthread_mutex_unlock(&graph->lock);
+}

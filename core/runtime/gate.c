@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Instances that take one call at a time. A frame that finds one taken waits
+ * in its queue without a thread; who leaves hands over to the first of them.
+ */
+#include "internal.h"
+
+int weft_gate_take(struct gate *gate, struct park *park)
+{
+  uint32_t free_state = 0;
+  if (atomic_compare_exchange_strong_explicit(&gate->state, &free_state, 1, memory_order_acquire,
+                                              memory_order_relaxed))
+    return 1;
+  pthread_mutex_lock(&gate->lock);
+  if (atomic_exchange_explicit(&gate->state, 2, memory_order_acq_rel) == 0) {
+    /* It was left meanwhile; nobody can wait, since a leaver with waiters hands over. */
+    pthread_mutex_unlock(&gate->lock);
+    return 1;
+  }
+  park->gate_next = NULL;
+  if (gate->last)
+    gate->last->gate_next = park;
+  else
+    gate->first = park;
+  gate->last = park;
+  pthread_mutex_unlock(&gate->lock);
+  return 0;
+}
+
+void weft_gate_leave(struct gate *gate)
+{
+  uint32_t taken = 1;
+  if (atomic_compare_exchange_strong_explicit(&gate->state, &taken, 0, memory_order_release, memory_order_relaxed))
+    return;
+  pthread_mutex_lock(&gate->lock);
+  struct park *park = gate->first;
+  if (!park) {
+    atomic_store_explicit(&gate->state, 0, memory_order_release);
+    pthread_mutex_unlock(&gate->lock);
+    return;
+  }
+  gate->first = park->gate_next;
+  if (!gate->first)
+    gate->last = NULL;
+  park->granted = 1;
+  weft_frame_notify(park->frame, park);
+  pthread_mutex_unlock(&gate->lock);
+}
+
+void weft_frame_notify(struct weft_frame *frame, struct park *park)
+{
+  pthread_mutex_lock(&frame->lock);
+  park->ready_next = NULL;
+  if (frame->ready_last)
+    frame->ready_last->ready_next = park;
+  else
+    frame->ready_first = park;
+  frame->ready_last = park;
+  int wake = frame->parked;
+  int submitted = frame->mode == MODE_SUBMIT;
+  frame->parked = 0;
+  if (wake && !submitted)
+    pthread_cond_signal(&frame->cond);
+  pthread_mutex_unlock(&frame->lock);
+  /* Nobody else has the frame while parked was 1, so it is ours to push. Helpers run: it has been on one before. */
+  if (wake && submitted)
+    weft_pool_push(frame->graph->runtime->pool, &frame->job);
+}

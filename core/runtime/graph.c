@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "internal.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static weft_status refuse(char *message, const char *format, ...) WEFT_PRINTF(2, 3);
+
+static weft_status refuse(char *message, const char *format, ...)
+{
+  va_list arguments;
+  va_start(arguments, format);
+  if (message)
+    vsnprintf(message, WEFT_MESSAGE_BYTES, format, arguments);
+  va_end(arguments);
+  return WEFT_BAD_CONFIG;
+}
+
+/* Bytes of a row, or -1 where a dim varies per call. */
+static int64_t row_bytes(const struct weft_port *port)
+{
+  int64_t n = port->dtype.bits / 8;
+  for (uint32_t d = 1; d < port->rank; d++) {
+    if (port->dims[d] < 0)
+      return -1;
+    if (__builtin_mul_overflow(n, port->dims[d], &n))
+      return INT64_MAX;
+  }
+  return n;
+}
+
+static weft_status check_output(const struct weft_graph_node *node, const struct weft_port *port, char *message)
+{
+  if (port->rank < 1 || port->rank > WEFT_MAX_RANK || port->n_split_levels > 2)
+    return refuse(message, "node '%s': output '%s' has rank %u and %u split levels; expected 1..%d and 0..2", node->name,
+                  port->name, port->rank, port->n_split_levels, WEFT_MAX_RANK);
+  if (port->rows_kind == WEFT_ROWS_DYNAMIC)
+    return WEFT_OK;
+  if (row_bytes(port) < 0)
+    return refuse(message, "node '%s': output '%s' has a dim that varies per call, so its rows must be dynamic",
+                  node->name, port->name);
+  if (port->n_split_levels && !port->n_terms)
+    return refuse(message, "node '%s': output '%s' is ragged and not dynamic, but says nothing of its rows", node->name,
+                  port->name);
+  for (uint32_t t = 0; t < port->n_terms; t++) {
+    const struct weft_rows_term *term = &port->terms[t];
+    if (term->of != WEFT_COUNT_ITEMS && (term->input < 0 || (uint32_t)term->input >= node->n_inputs))
+      return refuse(message, "node '%s': the rows of output '%s' are counted from input %d of %u", node->name,
+                    port->name, term->input, node->n_inputs);
+    /* The groups of an exact output are those of its input, so there must be one such input. */
+    if (port->rows_kind == WEFT_ROWS_EXACT && port->n_split_levels == 2 &&
+        (term->of == WEFT_COUNT_ITEMS || term->input != port->terms[0].input))
+      return refuse(message, "node '%s': the exact rows of output '%s' with two split levels must be counted from one input",
+                    node->name, port->name);
+  }
+  return WEFT_OK;
+}
+
+static weft_status check_spec(const struct weft_graph_spec *spec, char *message)
+{
+  uint32_t next = spec->n_inputs;
+  if (!spec->n_items_max)
+    return refuse(message, "a graph for frames of at most 0 items");
+  for (uint32_t i = 0; i < spec->n_nodes; i++) {
+    const struct weft_graph_node *node = &spec->nodes[i];
+    if (node->first_output != next || node->n_outputs > spec->n_values - next)
+      return refuse(message, "node '%s': outputs start at value %u, expected %u (of %u)", node->name,
+                    node->first_output, next, spec->n_values);
+    for (uint32_t k = 0; k < node->n_inputs; k++)
+      if (node->inputs[k] >= next)
+        return refuse(message, "node '%s': input %u reads value %u, which no earlier node yields", node->name, k,
+                      node->inputs[k]);
+    for (uint32_t k = 0; k < node->n_outputs; k++) {
+      weft_status status = check_output(node, spec->values[next + k].port, message);
+      if (status)
+        return status;
+    }
+    if (!node->worker && (!node->table || !node->table->process))
+      return refuse(message, "node '%s' has neither a worker nor a table", node->name);
+    next += node->n_outputs;
+  }
+  if (next != spec->n_values)
+    return refuse(message, "%u values, but inputs and nodes yield %u", spec->n_values, next);
+  return WEFT_OK;
+}
+
+static void set_value(struct weft_graph *graph, uint32_t v)
+{
+  const struct weft_graph_value *from = &graph->spec.values[v];
+  struct value *to = &graph->values[v];
+  to->port = from->port;
+  to->form = (struct form){from->port->dtype, from->port->rank, WEFT_DEVICE_CPU, 0};
+  to->row_bytes = row_bytes(from->port);
+  to->wanted = from->wanted;
+  to->levels = from->port->n_split_levels;
+  to->kind = v < graph->spec.n_inputs ? WEFT_ROWS_EXACT : from->port->rows_kind;
+  to->n_bytes_max = from->n_bytes_max > 0 ? (uint64_t)from->n_bytes_max : WEFT_DYNAMIC_BYTES_MAX;
+  to->range = NONE;
+  if (to->kind == WEFT_ROWS_DYNAMIC)
+    to->range = graph->n_ranges++;
+}
+
+/* A node can go beyond its limits unless they are those of the frame and its inputs have one row an item. */
+static int is_limited(const struct weft_graph *graph, const struct weft_graph_node *node)
+{
+  int64_t n_max = graph->spec.n_items_max;
+  if (node->limits.n_items && node->limits.n_items < n_max)
+    return 1;
+  for (uint32_t k = 0; k < node->n_inputs; k++) {
+    uint32_t levels = graph->values[node->inputs[k]].levels;
+    if (node->limits.n_rows && (levels || node->limits.n_rows[k] < n_max))
+      return 1;
+    if (node->limits.n_groups && levels == 2)
+      return 1;
+  }
+  return 0;
+}
+
+static void set_node(struct weft_graph *graph, uint32_t i, uint32_t *n_inputs)
+{
+  const struct weft_graph_node *from = &graph->spec.nodes[i];
+  struct node *to = &graph->nodes[i];
+  to->spec = from;
+  to->instance = from->instance;
+  to->process = from->worker ? NULL : from->table->process;
+  to->required = from->required;
+  to->n_inputs = from->n_inputs;
+  to->first_input = *n_inputs;
+  to->n_outputs = from->n_outputs;
+  to->first_output = from->first_output;
+  to->deadline_ns = from->deadline_ns;
+  to->park = NONE;
+  memcpy(graph->inputs + *n_inputs, from->inputs, from->n_inputs * sizeof *from->inputs);
+  *n_inputs += from->n_inputs;
+  to->flags = from->worker ? NODE_ISOLATED : from->parallel ? 0 : NODE_EXCLUSIVE;
+  if (from->deadline_ns)
+    to->flags |= NODE_DEADLINE;
+  if (is_limited(graph, from))
+    to->flags |= NODE_LIMITED;
+  int simple = !(to->flags & (NODE_ISOLATED | NODE_LIMITED | NODE_DEADLINE)) && from->n_inputs;
+  for (uint32_t k = 0; k < from->n_outputs; k++) {
+    const struct value *value = &graph->values[from->first_output + k];
+    if (value->levels || value->kind == WEFT_ROWS_DYNAMIC)
+      simple = 0;
+  }
+  if (simple)
+    to->flags |= NODE_SIMPLE;
+  if (to->flags & (NODE_ISOLATED | NODE_EXCLUSIVE)) {
+    to->park = graph->n_gates;
+    to->gate = &graph->gates[graph->n_gates++];
+    to->gate->worker = from->worker;
+    pthread_mutex_init(&to->gate->lock, NULL);
+  }
+  if (!from->worker && from->n_scratch_bytes > graph->n_scratch_bytes)
+    graph->n_scratch_bytes = from->n_scratch_bytes;
+}
+
+static int allocate(struct weft_graph *graph)
+{
+  const struct weft_graph_spec *spec = &graph->spec;
+  size_t n_inputs = 0;
+  for (uint32_t i = 0; i < spec->n_nodes; i++)
+    n_inputs += spec->nodes[i].n_inputs;
+  graph->n_inputs_total = (uint32_t)n_inputs;
+  graph->nodes = weft_mem_alloc((spec->n_nodes + 1) * sizeof *graph->nodes);
+  graph->values = weft_mem_alloc((spec->n_values + 1) * sizeof *graph->values);
+  graph->inputs = weft_mem_alloc((n_inputs + 1) * sizeof *graph->inputs);
+  graph->gates = weft_mem_alloc((spec->n_nodes + 1) * sizeof *graph->gates);
+  if (!graph->nodes || !graph->values || !graph->inputs || !graph->gates)
+    return 0;
+  memset(graph->nodes, 0, (spec->n_nodes + 1) * sizeof *graph->nodes);
+  memset(graph->values, 0, (spec->n_values + 1) * sizeof *graph->values);
+  memset(graph->gates, 0, (spec->n_nodes + 1) * sizeof *graph->gates);
+  return 1;
+}
+
+weft_status weft_graph_new(struct weft_runtime *runtime, const struct weft_graph_spec *spec, struct weft_graph **out,
+                           char *message)
+{
+  *out = NULL;
+  weft_status status = check_spec(spec, message);
+  if (status)
+    return status;
+  struct weft_graph *graph = weft_mem_alloc(sizeof *graph);
+  if (!graph)
+    return WEFT_NO_MEMORY;
+  memset(graph, 0, sizeof *graph);
+  graph->runtime = runtime;
+  graph->spec = *spec;
+  graph->n_frames_max = spec->n_frames_max ? spec->n_frames_max : WEFT_FRAMES_MAX;
+  pthread_mutex_init(&graph->lock, NULL);
+  if (!allocate(graph)) {
+    weft_graph_free(graph);
+    return WEFT_NO_MEMORY;
+  }
+  for (uint32_t v = 0; v < spec->n_values; v++)
+    set_value(graph, v);
+  uint32_t n_inputs = 0;
+  for (uint32_t i = 0; i < spec->n_nodes; i++)
+    set_node(graph, i, &n_inputs);
+  for (uint32_t i = 0; i < graph->n_gates && !status; i++)
+    if (graph->gates[i].worker)
+      status = weft_io_add(runtime, &graph->gates[i]);
+  if (status) {
+    weft_graph_free(graph);
+    return status;
+  }
+  *out = graph;
+  return WEFT_OK;
+}
+
+void weft_graph_free(struct weft_graph *graph)
+{
+  if (!graph)
+    return;
+  for (uint32_t i = 0; i < graph->n_gates; i++) {
+    if (graph->gates[i].worker)
+      weft_io_remove(graph->runtime, &graph->gates[i]);
+    pthread_mutex_destroy(&graph->gates[i].lock);
+  }
+  struct weft_frame *next;
+  for (struct weft_frame *frame = graph->all_frames; frame; frame = next) {
+    next = frame->next_all;
+    weft_frame_free(frame);
+  }
+  pthread_mutex_destroy(&graph->lock);
+  weft_mem_free(graph->gates);
+  weft_mem_free(graph->inputs);
+  weft_mem_free(graph->values);
+  weft_mem_free(graph->nodes);
+  weft_mem_free(graph);
+}
+
+void weft_graph_counters(const struct weft_graph *graph, uint32_t node, struct weft_counters *out)
+{
+  pthread_mutex_t *lock = (pthread_mutex_t *)&graph->lock;
+  uint64_t ticks = 0;
+  *out = (struct weft_counters){0};
+  pthread_mutex_lock(lock);
+  for (const struct weft_frame *frame = graph->all_frames; frame; frame = frame->next_all) {
+    struct node_stat *stat = &frame->stats[node];
+    ticks += atomic_load_explicit(&stat->ticks, memory_order_relaxed);
+    out->n_calls += atomic_load_explicit(&stat->n_calls, memory_order_relaxed);
+    out->n_items += atomic_load_explicit(&stat->n_items, memory_order_relaxed);
+    out->n_failed += atomic_load_explicit(&stat->n_failed, memory_order_relaxed);
+    out->n_fp_restored += atomic_load_explicit(&stat->n_fp_restored, memory_order_relaxed);
+  }
+  pthread_mutex_unlock(lock);
+  out->ns = weft_clock_ns(ticks);
+}
+
+weft_status weft_runtime_new(struct weft_pool_impl *pool, struct weft_runtime **out)
+{
+  struct weft_runtime *runtime = weft_mem_alloc(sizeof *runtime);
+  *out = NULL;
+  if (!runtime)
+    return WEFT_NO_MEMORY;
+  *runtime = (struct weft_runtime){.pool = pool};
+  if (weft_timer_new(&runtime->timer)) {
+    weft_mem_free(runtime);
+    return WEFT_NO_MEMORY;
+  }
+  weft_clock_init();
+  *out = runtime;
+  return WEFT_OK;
+}
+
+void weft_runtime_free(struct weft_runtime *runtime)
+{
+  if (!runtime)
+    return;
+  weft_io_free(runtime->io);
+  weft_timer_free(runtime->timer);
+  weft_mem_free(runtime);
+}

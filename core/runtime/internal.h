@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file internal.h
+ * The structures of the runtime, shared by its own files only.
+ *
+ * Locks, in the order in which they may be taken: timer, gate, frame. The
+ * graph's lock (frame pool) is taken alone.
+ */
+#ifndef WEFT_CORE_RUNTIME_INTERNAL_H
+#define WEFT_CORE_RUNTIME_INTERNAL_H
+
+#include "clock.h"
+#include "hosttable.h"
+#include "memory.h"
+#include "runtime.h"
+#include "timer.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stddef.h>
+
+/* What is known of a value in a frame. */
+enum { VALUE_PENDING, VALUE_ABSENT, VALUE_FULL /* every item, slot = item */, VALUE_PARTIAL };
+enum { NODE_TODO, NODE_WAITING, NODE_DONE };
+
+#define NODE_SIMPLE 1u    /* outputs: one row an item, dims known, no terms to evaluate */
+#define NODE_EXCLUSIVE 2u /* one call at a time, in process */
+#define NODE_ISOLATED 4u
+#define NODE_DEADLINE 8u
+#define NODE_LIMITED 16u /* a frame may go beyond the limits of one call */
+
+/* Why an item is to be dropped. */
+enum { FLAG_NONE, FLAG_CANCELLED, FLAG_DEADLINE };
+
+struct park;
+
+/* Who may call an instance that takes one call at a time. */
+struct gate {
+  _Atomic uint32_t state; /* 0 free, 1 taken, 2 taken and somebody waits */
+  pthread_mutex_t lock;
+  struct park *first, *last; /* waiting, in order of arrival */
+  struct park *in_flight;    /* the call that the worker runs; the I/O thread looks here */
+  struct weft_worker *worker;
+} __attribute__((aligned(64)));
+
+struct node {
+  weft_status (*process)(void *instance, struct weft_call *call);
+  void *instance;
+  struct gate *gate; /* NULL: parallel */
+  uint32_t flags, required;
+  uint32_t n_inputs, first_input; /* in weft_graph.inputs */
+  uint32_t n_outputs, first_output;
+  uint32_t park; /* its place in the frame; NONE without a gate */
+  uint64_t deadline_ns;
+  const struct weft_graph_node *spec;
+};
+
+#define NONE UINT32_MAX
+
+/* The part of a tensor that only its port decides: compared in one go. */
+struct form {
+  struct weft_dtype dtype;
+  uint32_t rank, device, flags;
+};
+_Static_assert(offsetof(struct weft_tensor, flags) - offsetof(struct weft_tensor, dtype) == offsetof(struct form, flags),
+               "form mirrors weft_tensor");
+
+struct value {
+  const struct weft_port *port;
+  struct form form;
+  int64_t row_bytes; /* -1: varies per call */
+  uint64_t n_bytes_max;
+  uint32_t wanted, levels, kind, range; /* range: place in the frame, NONE unless dynamic */
+};
+
+struct weft_runtime {
+  struct weft_pool_impl *pool;
+  struct weft_timer *timer;
+  struct weft_io *io;
+};
+
+struct weft_graph {
+  struct weft_runtime *runtime;
+  struct weft_graph_spec spec;
+  struct node *nodes;
+  struct value *values;
+  uint32_t *inputs;
+  struct gate *gates;
+  uint32_t n_gates, n_inputs_total, n_ranges, n_frames_max;
+  size_t n_scratch_bytes;
+  pthread_mutex_t lock; /* all below */
+  struct weft_frame *free_frames, *all_frames;
+  uint32_t n_frames, n_in_flight;
+};
+
+/* Written by the frame's thread, read by anybody: relaxed. One frame's share of a node's counters. */
+struct node_stat {
+  _Atomic uint64_t ticks, n_calls, n_items, n_failed, n_fp_restored;
+  uint64_t last_ticks;
+  uint64_t last_use;
+};
+
+/* The address range of a dynamic output, and of its group splits. */
+struct range {
+  struct weft_region *rows, *groups;
+};
+
+/* One call of a node: all its items, or those that fit its limits, or one that is tried alone. */
+struct part {
+  struct part *next;
+  uint32_t first, n; /* of exec.items */
+  uint32_t gather;   /* its rows are copied together */
+  enum { PART_TODO, PART_DONE, PART_FAILED } state;
+  weft_status status;
+  struct weft_call call;
+};
+
+/* One node being executed for one frame. */
+struct exec {
+  struct weft_call_host host; /* first: call->host_data points here */
+  struct weft_frame *frame;
+  const struct node *node;
+  uint32_t index;
+  uint32_t n_items;
+  const uint32_t *items; /* call item -> frame item; NULL: the same */
+  struct part *parts, *last, *current;
+  uint64_t ticks;
+};
+
+/* A frame's place at a gate and in flight. */
+struct park {
+  struct weft_frame *frame;
+  uint32_t node;
+  uint32_t granted;        /* the gate is this frame's */
+  struct park *gate_next;  /* gate's lock */
+  struct park *ready_next; /* frame's lock */
+  struct park *flight_next;
+  struct exec *exec;
+  uint64_t deadline, kill_at; /* frame's lock; 0: none */
+  uint32_t expired, killed;   /* frame's lock */
+};
+
+enum { MODE_SUBMIT, MODE_RUN };
+
+struct weft_frame {
+  struct weft_pool_job job; /* first */
+  struct weft_graph *graph;
+  struct weft_frame *next_free, *next_all;
+  uint32_t n_items, n_live, cursor, n_pending, mode;
+  uint64_t use; /* counts the times this frame was taken */
+  _Atomic uint32_t attention; /* an item is flagged, or a deadline has passed */
+  _Atomic uint32_t cancel;    /* the word of the calls */
+  uint64_t ticks;             /* of the last node boundary */
+  weft_frame_done done;
+  void *done_data;
+  struct weft_region *arena;
+  size_t arena_start;
+  void *scratch;
+  struct weft_output *outputs;         /* [values]: the graph's tensors */
+  const struct weft_tensor **inputs;   /* [n_inputs_total] */
+  uint8_t *value_state, *node_state;
+  struct node_stat *stats;
+  struct weft_item *items;
+  weft_status *status, *call_status;
+  int32_t *failed_node;
+  uint32_t *list; /* [items] scratch of the selection */
+  char (*messages)[WEFT_MESSAGE_BYTES];
+  struct range *ranges;
+  struct park *parks;
+  struct exec fast; /* the call of a node that runs at once for all items */
+  struct weft_call call;
+
+  pthread_mutex_t lock;
+  pthread_cond_t cond; /* mode run: something is ready */
+  uint8_t *flags;        /* [items] FLAG_*, under the lock */
+  uint64_t *deadlines;   /* [items] */
+  uint8_t *live;         /* [items] */
+  uint32_t n_flagged;    /* flagged and live */
+  uint32_t has_deadlines, timed;
+  uint32_t running, n_running; /* a call of some items runs in process; else one of all, or none */
+  const uint32_t *running_items;
+  uint32_t parked;
+  uint32_t call_expired; /* the deadline of the node running in process has passed */
+  uint64_t call_deadline;
+  struct park *ready_first, *ready_last, *flights;
+  struct weft_timer_entry timer;
+};
+
+/* frame.c */
+void weft_frame_fail(struct weft_frame *frame, uint32_t item, weft_status status, int32_t node, const char *format, ...)
+    WEFT_PRINTF(5, 6);
+struct weft_frame *weft_frame_new(struct weft_graph *graph);
+void weft_frame_free(struct weft_frame *frame);
+
+/* deadline.c */
+uint64_t weft_frame_expire(struct weft_timer_entry *entry, uint64_t now);
+weft_status weft_frame_arm(struct weft_frame *frame);
+void weft_frame_drop_flagged(struct weft_frame *frame);
+void weft_frame_fail_flagged(struct weft_frame *frame, uint32_t item, uint8_t why, int32_t node);
+void weft_frame_call_begins(struct weft_frame *frame, const struct exec *exec, const struct part *part);
+/* 1: the node's deadline has passed. */
+int weft_frame_call_ends(struct weft_frame *frame);
+
+/* advance.c */
+void weft_frame_advance_job(struct weft_pool_job *job);
+/* 1: done; 0: parked (another thread may have it already). */
+int weft_frame_advance(struct weft_frame *frame);
+/* Counts a call of the node that ends now; its time began at frame->ticks. */
+void weft_frame_count(struct weft_frame *frame, uint32_t node, uint32_t n_items, uint32_t n_failed);
+/* The node changed rounding or masks: sets them right and counts. */
+void weft_frame_restore_fp(struct weft_frame *frame, uint32_t node);
+
+/* gate.c */
+int weft_gate_take(struct gate *gate, struct park *park);
+void weft_gate_leave(struct gate *gate);
+void weft_frame_notify(struct weft_frame *frame, struct park *park);
+
+/* exec.c */
+struct exec *weft_exec_new(struct weft_frame *frame, uint32_t index);
+struct part *weft_exec_add(struct exec *exec, uint32_t first, uint32_t n);
+/* Runs in process and commits. */
+void weft_exec_run(struct exec *exec);
+/* Starts the next part in the worker; 0: nothing is left to start. */
+int weft_exec_start(struct exec *exec, struct park *park, int notify);
+void weft_exec_answer(struct exec *exec, struct park *park);
+void weft_exec_commit(struct exec *exec);
+/* Statuses of the items after a call that answered `status`; the number failed. */
+uint32_t weft_call_settle(struct exec *exec, const struct weft_call *call, weft_status status, int expired);
+void weft_call_fail(struct weft_call_host *host, const struct weft_call *call, uint32_t item, weft_status status,
+                    const char *message);
+/* Notes why an item may fail, or WEFT_ALL_ITEMS of the call; its status is set elsewhere. */
+void weft_call_note(struct exec *exec, const struct weft_call *call, uint32_t item, const char *format, ...)
+    WEFT_PRINTF(4, 5);
+static inline uint32_t weft_call_item(const struct exec *exec, uint32_t j)
+{
+  uint32_t k = exec->current ? exec->current->first + j : j;
+  return exec->items ? exec->items[k] : k;
+}
+
+/* subset.c */
+weft_status weft_part_inputs(struct exec *exec, struct part *part);
+/* Parts within the node's limits; items that are beyond them alone fail. */
+weft_status weft_exec_split(struct exec *exec);
+
+/* output.c */
+weft_status weft_outputs_prepare(struct exec *exec, struct part *part);
+/* 1: the node broke the contract, as message [WEFT_MESSAGE_BYTES] says. */
+int weft_outputs_check(const struct exec *exec, const struct weft_call *call, char *message);
+weft_status weft_call_reserve(struct weft_call_host *host, const struct weft_call *call, uint32_t output,
+                              int64_t n_rows);
+
+/* merge.c */
+/* Makes the values of the frame from the outputs of the parts. */
+weft_status weft_outputs_merge(struct exec *exec);
+
+/* io.c */
+weft_status weft_io_add(struct weft_runtime *runtime, struct gate *gate);
+void weft_io_remove(struct weft_runtime *runtime, struct gate *gate);
+void weft_io_free(struct weft_io *io);
+
+#endif

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From requests to a frame: the pool of frames, the graph's inputs. */
+#include "internal.h"
+
+#include <string.h>
+
+static weft_status take_frame(struct weft_graph *graph, struct weft_frame **out)
+{
+  *out = NULL;
+  pthread_mutex_lock(&graph->lock);
+  struct weft_frame *frame = graph->free_frames;
+  if (graph->n_in_flight == graph->n_frames_max) {
+    pthread_mutex_unlock(&graph->lock);
+    return WEFT_UNAVAILABLE;
+  }
+  graph->n_in_flight++;
+  if (frame)
+    graph->free_frames = frame->next_free;
+  pthread_mutex_unlock(&graph->lock);
+  if (!frame) {
+    frame = weft_frame_new(graph);
+    pthread_mutex_lock(&graph->lock);
+    if (!frame) {
+      graph->n_in_flight--;
+      pthread_mutex_unlock(&graph->lock);
+      return WEFT_NO_MEMORY;
+    }
+    frame->next_all = graph->all_frames;
+    graph->all_frames = frame;
+    pthread_mutex_unlock(&graph->lock);
+  }
+  *out = frame;
+  return WEFT_OK;
+}
+
+/* One input of the graph: the bytes of all items one after the other. */
+static weft_status gather(struct weft_frame *frame, const struct weft_request *requests, uint32_t v)
+{
+  struct weft_output *output = &frame->outputs[v];
+  struct weft_tensor *tensor = &output->tensor;
+  int64_t n_bytes = 0;
+  int32_t n_slots = 0;
+  const struct weft_blob *only = NULL;
+  for (uint32_t i = 0; i < frame->n_items; i++) {
+    const struct weft_blob *blob = &requests[i].inputs[v];
+    int present = blob->present && frame->live[i];
+    output->slots[i] = present ? n_slots : -1;
+    if (!present)
+      continue;
+    only = blob;
+    output->splits[0][n_slots++] = n_bytes;
+    if (blob->n_bytes > WEFT_ARENA_BYTES_MAX - (uint64_t)n_bytes)
+      return WEFT_NO_MEMORY;
+    n_bytes += (int64_t)blob->n_bytes;
+  }
+  output->splits[0][n_slots] = n_bytes;
+  tensor->splits[0] = output->splits[0];
+  tensor->dims[0] = tensor->n_bytes = n_bytes;
+  tensor->n_slots = n_slots;
+  tensor->slots = n_slots == (int32_t)frame->n_items ? NULL : output->slots;
+  tensor->data = NULL;
+  frame->value_state[v] = !n_slots ? VALUE_ABSENT : tensor->slots ? VALUE_PARTIAL : VALUE_FULL;
+  if (!n_bytes)
+    return WEFT_OK;
+  /* One aligned blob is used where it lies. */
+  if (n_slots == 1 && (uintptr_t)only->data % WEFT_ALIGNMENT == 0) {
+    tensor->data = (void *)(uintptr_t)only->data;
+    return WEFT_OK;
+  }
+  uint8_t *to = weft_region_alloc(frame->arena, (size_t)n_bytes);
+  if (!to)
+    return WEFT_NO_MEMORY;
+  tensor->data = to;
+  for (uint32_t i = 0; i < frame->n_items; i++)
+    if (output->slots[i] >= 0 && requests[i].inputs[v].n_bytes) {
+      memcpy(to, requests[i].inputs[v].data, requests[i].inputs[v].n_bytes);
+      to += requests[i].inputs[v].n_bytes;
+    }
+  return WEFT_OK;
+}
+
+static void set_item(struct weft_frame *frame, const struct weft_request *request, uint32_t i)
+{
+  frame->items[i] = (struct weft_item){.seed = request->seed, .context = request->context};
+  frame->status[i] = request->status;
+  frame->live[i] = request->status == WEFT_OK;
+  frame->n_live += frame->live[i];
+  frame->flags[i] = FLAG_NONE;
+  frame->failed_node[i] = -1;
+  frame->messages[i][0] = 0;
+  frame->deadlines[i] = request->deadline_ns;
+  frame->has_deadlines |= request->deadline_ns != 0;
+}
+
+static void set_deadlines(struct weft_frame *frame)
+{
+  uint64_t now = weft_clock_now();
+  for (uint32_t i = 0; i < frame->n_items; i++)
+    if (frame->deadlines[i] && frame->deadlines[i] <= now)
+      weft_frame_fail(frame, i, WEFT_DEADLINE, -1, "the request's deadline had passed when it came");
+  if (frame->n_live && weft_frame_arm(frame))
+    for (uint32_t i = 0; i < frame->n_items; i++)
+      if (frame->deadlines[i])
+        weft_frame_fail(frame, i, WEFT_NO_MEMORY, -1, "no thread could be started to watch the deadline");
+}
+
+static void begin(struct weft_frame *frame, const struct weft_request *requests, uint32_t n)
+{
+  const struct weft_graph_spec *spec = &frame->graph->spec;
+  /* The lock is for the thread sanitizer's and late cancellers' sake: nobody else may look at the frame yet. */
+  pthread_mutex_lock(&frame->lock);
+  frame->n_items = n;
+  frame->n_live = frame->n_flagged = frame->has_deadlines = 0;
+  frame->cursor = frame->n_pending = 0;
+  frame->parked = frame->running = frame->call_expired = 0;
+  frame->call_deadline = 0;
+  frame->use++;
+  atomic_store_explicit(&frame->attention, 0, memory_order_relaxed);
+  atomic_store_explicit(&frame->cancel, 0, memory_order_relaxed);
+  memset(frame->value_state, VALUE_PENDING, spec->n_values);
+  memset(frame->node_state, NODE_TODO, spec->n_nodes);
+  for (uint32_t i = 0; i < n; i++)
+    set_item(frame, &requests[i], i);
+  pthread_mutex_unlock(&frame->lock);
+  if (frame->has_deadlines)
+    set_deadlines(frame);
+  for (uint32_t v = 0; v < spec->n_inputs; v++)
+    if (gather(frame, requests, v))
+      for (uint32_t i = 0; i < n; i++)
+        weft_frame_fail(frame, i, WEFT_NO_MEMORY, -1,
+                        "no memory for input '%s' of %u items (limit WEFT_ARENA_BYTES_MAX, 8 GiB a frame): send less at once",
+                        spec->values[v].port->name, n);
+}
+
+static weft_status take(struct weft_graph *graph, const struct weft_request *requests, uint32_t n, int mode,
+                        struct weft_frame **out)
+{
+  if (!n || n > graph->spec.n_items_max)
+    return WEFT_BAD_INPUT;
+  weft_status status = take_frame(graph, out);
+  if (status)
+    return status;
+  (*out)->mode = (uint32_t)mode;
+  begin(*out, requests, n);
+  return WEFT_OK;
+}
+
+weft_status weft_graph_submit(struct weft_graph *graph, const struct weft_request *requests, uint32_t n,
+                              weft_frame_done done, void *data, struct weft_frame **out)
+{
+  struct weft_frame *frame = NULL;
+  if (out)
+    *out = NULL;
+  weft_status status = take(graph, requests, n, MODE_SUBMIT, &frame);
+  if (status)
+    return status;
+  frame->done = done;
+  frame->done_data = data;
+  if (out)
+    *out = frame;
+  status = weft_pool_push(graph->runtime->pool, &frame->job);
+  if (status) {
+    if (out)
+      *out = NULL;
+    weft_frame_release(frame);
+  }
+  return status;
+}
+
+weft_status weft_graph_run(struct weft_graph *graph, const struct weft_request *requests, uint32_t n,
+                           struct weft_frame **out)
+{
+  *out = NULL;
+  weft_status status = take(graph, requests, n, MODE_RUN, out);
+  if (status)
+    return status;
+  weft_frame_advance(*out);
+  return WEFT_OK;
+}
