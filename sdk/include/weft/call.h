@@ -92,7 +92,11 @@ struct weft_call {
  */
 static inline int weft_cancelled(const struct weft_call *call)
 {
+#if defined(__GNUC__)
+  return __atomic_load_n(call->cancel, __ATOMIC_RELAXED) != 0; /* so that the thread sanitizer knows */
+#else
   return *(const volatile uint32_t *)call->cancel != 0;
+#endif
 }
 
 #ifdef __cplusplus
