@@ -3,8 +3,9 @@
  * @file catalogue.h
  * The catalogue of plugins: a store of files by content (sha256/) and an
  * SQLite database (catalogue.db), searched in order: WEFT_CATALOGUE (one or
- * more folders, `:`), else the user's, then the system's, then the one that
- * came with the program. Knows no plugin code: probing is a callback of the
+ * more folders, `:`), else the user's (XDG_DATA_HOME/weft/catalogue) and the
+ * system's (/var/lib/weft/catalogue); then always the one that came with the
+ * program, so that a bare clone finds its plugins in its build folder. Knows no plugin code: probing is a callback of the
  * installer.
  */
 #ifndef WEFT_CATALOGUE_H
@@ -14,10 +15,23 @@
 
 typedef struct WeftCatalogue WeftCatalogue;
 
+#define WEFT_CATALOGUE_ERROR (weft_catalogue_error_quark())
+GQuark weft_catalogue_error_quark(void);
+typedef enum {
+  WEFT_CATALOGUE_ERROR_FAILED,    /**< a file or the database could not be read or written */
+  WEFT_CATALOGUE_ERROR_NOT_FOUND, /**< no such plugin, version or catalogue */
+  WEFT_CATALOGUE_ERROR_LOCKED,    /**< another process holds it */
+  WEFT_CATALOGUE_ERROR_CORRUPT,   /**< catalogue.db is damaged */
+  WEFT_CATALOGUE_ERROR_NEWER,     /**< written by a newer Weft */
+  WEFT_CATALOGUE_ERROR_READ_ONLY, /**< may not be written */
+  WEFT_CATALOGUE_ERROR_RANGE      /**< not a version range */
+} WeftCatalogueError;
+
 /** What the catalogue knows of one plugin in one version. */
 typedef struct {
   char *id, *version, *kind;
-  char *path;          /**< absolute path of the .so in the store */
+  char *summary;       /**< NULL: none */
+  char *path;          /**< absolute path of the .so in the store; NULL where it is not usable */
   char *sha256;        /**< of the .so, hex */
   char *manifest;      /**< manifest.json of the file */
   char *catalogue;     /**< folder of the catalogue it stands in */
@@ -30,7 +44,12 @@ typedef struct {
 void weft_plugin_row_free(WeftPluginRow *row);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(WeftPluginRow, weft_plugin_row_free)
 
-/** Opens the search order (bundled: folder of the catalogue that came with the program, or NULL). */
+/**
+ * Opens the search order (bundled: folder of the catalogue that came with the
+ * program, or NULL; always last). Folders named by WEFT_CATALOGUE must hold a
+ * catalogue; the user's and the system's need not be there. A catalogue that
+ * may only be read is opened so. [control thread, as all functions here]
+ */
 WeftCatalogue *weft_catalogue_open(const char *bundled, GError **error);
 void weft_catalogue_free(WeftCatalogue *catalogue);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(WeftCatalogue, weft_catalogue_free)
@@ -46,9 +65,35 @@ GPtrArray *weft_catalogue_readers(WeftCatalogue *catalogue, const char *type, GE
 /** Everything, ordered by id and version. */
 GPtrArray *weft_catalogue_list(WeftCatalogue *catalogue, GError **error);
 
+/** One attempt to install, or a removal. */
+typedef struct {
+  gint64 at;           /**< seconds since 1970 */
+  char *what;          /**< installed, refused, removed, lost */
+  char *path;          /**< as it was given */
+  char *sha256;        /**< NULL: the file could not be read */
+  char *code, *reason; /**< why it was refused, short and stable, and for people; NULL otherwise */
+  char *plugins;       /**< `id@version, ...`; NULL: the manifest could not be read */
+  char *catalogue;     /**< folder of the catalogue it stands in */
+} WeftInstallEvent;
+
+void weft_install_event_free(WeftInstallEvent *event);
+/**
+ * What happened to a plugin id, or to a file (its path, or its name without
+ * folder), the latest first: of WeftInstallEvent.
+ */
+GPtrArray *weft_catalogue_events(WeftCatalogue *catalogue, const char *word, GError **error);
+
+/** Where `weft plugin install` installs: the first folder of WEFT_CATALOGUE, else the user's. Caller frees with g_free. */
+char *weft_catalogue_default_folder(void);
+
 /** The digest (sha256, hex) of a file's bytes, remembered by inode, size and times. Caller frees with g_free. */
 char *weft_catalogue_file_digest(WeftCatalogue *catalogue, const char *path, GError **error);
-/** The digest of a model folder: names and digests of its files, sorted. Caller frees with g_free. */
+/**
+ * The digest of a model folder: sha256 of the lines `HEX  NAME` of its files
+ * that end in .json, .safetensors, .txt or .model, sorted by name, as
+ * `sha256sum *.json ... | sha256sum` prints them; its card does not count.
+ * Caller frees with g_free.
+ */
 char *weft_catalogue_model_digest(WeftCatalogue *catalogue, const char *folder, GError **error);
 
 /** The closest of `names` to `word` (edit distance), or NULL when none is close: borrowed. */

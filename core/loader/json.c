@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-gboolean weft_json_fail(WeftJson *json, const char *format, ...)
+gboolean weft_mjson_fail(WeftJson *json, const char *format, ...)
 {
   va_list args;
   va_start(args, format);
@@ -17,7 +17,7 @@ gboolean weft_json_fail(WeftJson *json, const char *format, ...)
   return FALSE;
 }
 
-gsize weft_json_enter(WeftJson *json, const char *key)
+gsize weft_mjson_enter(WeftJson *json, const char *key)
 {
   gsize mark = json->path->len;
   g_string_append_c(json->path, '/');
@@ -30,19 +30,19 @@ gsize weft_json_enter(WeftJson *json, const char *key)
   return mark;
 }
 
-gsize weft_json_enter_index(WeftJson *json, gsize index)
+gsize weft_mjson_enter_index(WeftJson *json, gsize index)
 {
   gsize mark = json->path->len;
   g_string_append_printf(json->path, "/%" G_GSIZE_FORMAT, index);
   return mark;
 }
 
-void weft_json_leave(WeftJson *json, gsize mark)
+void weft_mjson_leave(WeftJson *json, gsize mark)
 {
   g_string_truncate(json->path, mark);
 }
 
-char *weft_json_describe(const json_t *value)
+char *weft_mjson_describe(const json_t *value)
 {
   switch (json_typeof(value)) {
   case JSON_OBJECT: return g_strdup("an object");
@@ -58,11 +58,11 @@ char *weft_json_describe(const json_t *value)
 
 static gboolean expected(WeftJson *json, const json_t *value, const char *what)
 {
-  g_autofree char *found = weft_json_describe(value);
-  return weft_json_fail(json, "expected %s, found %s", what, found);
+  g_autofree char *found = weft_mjson_describe(value);
+  return weft_mjson_fail(json, "expected %s, found %s", what, found);
 }
 
-gboolean weft_json_object(WeftJson *json, const json_t *value, const char *const *known, gsize n_known)
+gboolean weft_mjson_object(WeftJson *json, const json_t *value, const char *const *known, gsize n_known)
 {
   const char *key;
   json_t *member;
@@ -77,21 +77,21 @@ gboolean weft_json_object(WeftJson *json, const json_t *value, const char *const
     const char *close = weft_closest(key, known, n_known);
     g_autofree char *list = NULL;
     if (close)
-      return weft_json_fail(json, "unknown key \"%s\"; did you mean \"%s\"?", key, close);
+      return weft_mjson_fail(json, "unknown key \"%s\"; did you mean \"%s\"?", key, close);
     GString *all = g_string_new(NULL);
     for (gsize i = 0; i < n_known; i++)
       g_string_append_printf(all, "%s%s", i ? ", " : "", known[i]);
     list = g_string_free(all, FALSE);
-    return weft_json_fail(json, "unknown key \"%.80s\"; known here: %s", key, list);
+    return weft_mjson_fail(json, "unknown key \"%.80s\"; known here: %s", key, list);
   }
   return TRUE;
 }
 
-gboolean weft_json_required(WeftJson *json, const json_t *object, const char *key)
+gboolean weft_mjson_required(WeftJson *json, const json_t *object, const char *key)
 {
   if (json_object_get(object, key))
     return TRUE;
-  return weft_json_fail(json, "the key \"%s\" is missing", key);
+  return weft_mjson_fail(json, "the key \"%s\" is missing", key);
 }
 
 static gboolean check_string(WeftJson *json, const json_t *value, gsize max, char **out)
@@ -99,23 +99,23 @@ static gboolean check_string(WeftJson *json, const json_t *value, gsize max, cha
   if (!json_is_string(value))
     return expected(json, value, "a string");
   if (json_string_length(value) == 0)
-    return weft_json_fail(json, "expected a string with something in it, found \"\"");
+    return weft_mjson_fail(json, "expected a string with something in it, found \"\"");
   if (json_string_length(value) > max)
-    return weft_json_fail(json, "expected at most %" G_GSIZE_FORMAT " bytes, found %" G_GSIZE_FORMAT, max,
+    return weft_mjson_fail(json, "expected at most %" G_GSIZE_FORMAT " bytes, found %" G_GSIZE_FORMAT, max,
                           json_string_length(value));
   g_free(*out);
   *out = g_strdup(json_string_value(value));
   return TRUE;
 }
 
-gboolean weft_json_string(WeftJson *json, const json_t *object, const char *key, gsize max, char **out)
+gboolean weft_mjson_string(WeftJson *json, const json_t *object, const char *key, gsize max, char **out)
 {
   const json_t *value = json_object_get(object, key);
   if (!value)
     return TRUE;
-  gsize mark = weft_json_enter(json, key);
+  gsize mark = weft_mjson_enter(json, key);
   gboolean ok = check_string(json, value, max, out);
-  weft_json_leave(json, mark);
+  weft_mjson_leave(json, mark);
   return ok;
 }
 
@@ -128,89 +128,89 @@ static gboolean check_word(WeftJson *json, const json_t *value, const char *cons
     *out = (guint)i;
     return TRUE;
   }
-  g_autofree char *found = weft_json_describe(value);
+  g_autofree char *found = weft_mjson_describe(value);
   g_autoptr(GString) all = g_string_new(NULL);
   for (gsize i = 0; i < n_words; i++)
     g_string_append_printf(all, "%s%s", i == 0 ? "" : i + 1 == n_words ? " or " : ", ", words[i]);
-  return weft_json_fail(json, "expected %s, found %s", all->str, found);
+  return weft_mjson_fail(json, "expected %s, found %s", all->str, found);
 }
 
-gboolean weft_json_word(WeftJson *json, const json_t *object, const char *key, const char *const *words, gsize n_words,
+gboolean weft_mjson_word(WeftJson *json, const json_t *object, const char *key, const char *const *words, gsize n_words,
                         guint *out)
 {
   const json_t *value = json_object_get(object, key);
   if (!value)
     return TRUE;
-  gsize mark = weft_json_enter(json, key);
+  gsize mark = weft_mjson_enter(json, key);
   gboolean ok = check_word(json, value, words, n_words, out);
-  weft_json_leave(json, mark);
+  weft_mjson_leave(json, mark);
   return ok;
 }
 
-gboolean weft_json_bool(WeftJson *json, const json_t *object, const char *key, gboolean *out)
+gboolean weft_mjson_bool(WeftJson *json, const json_t *object, const char *key, gboolean *out)
 {
   const json_t *value = json_object_get(object, key);
   if (!value)
     return TRUE;
-  gsize mark = weft_json_enter(json, key);
+  gsize mark = weft_mjson_enter(json, key);
   gboolean ok = json_is_boolean(value) || expected(json, value, "true or false");
-  weft_json_leave(json, mark);
+  weft_mjson_leave(json, mark);
   if (ok)
     *out = json_is_true(value);
   return ok;
 }
 
-gboolean weft_json_int(WeftJson *json, const json_t *object, const char *key, gint64 min, gint64 max, gint64 *out)
+gboolean weft_mjson_int(WeftJson *json, const json_t *object, const char *key, gint64 min, gint64 max, gint64 *out)
 {
   const json_t *value = json_object_get(object, key);
   if (!value)
     return TRUE;
-  gsize mark = weft_json_enter(json, key);
+  gsize mark = weft_mjson_enter(json, key);
   gboolean ok = json_is_integer(value) && json_integer_value(value) >= min && json_integer_value(value) <= max;
   if (!ok) {
     g_autofree char *what = g_strdup_printf("an integer from %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT, min, max);
     expected(json, value, what);
   }
-  weft_json_leave(json, mark);
+  weft_mjson_leave(json, mark);
   if (ok)
     *out = json_integer_value(value);
   return ok;
 }
 
-gboolean weft_json_array(WeftJson *json, const json_t *object, const char *key, gsize max, json_t **out)
+gboolean weft_mjson_array(WeftJson *json, const json_t *object, const char *key, gsize max, json_t **out)
 {
   json_t *value = json_object_get(object, key);
   *out = NULL;
   if (!value)
     return TRUE;
-  gsize mark = weft_json_enter(json, key);
+  gsize mark = weft_mjson_enter(json, key);
   gboolean ok = json_is_array(value) || expected(json, value, "an array");
   if (ok && json_array_size(value) > max)
-    ok = weft_json_fail(json, "expected at most %" G_GSIZE_FORMAT " entries, found %" G_GSIZE_FORMAT, max,
+    ok = weft_mjson_fail(json, "expected at most %" G_GSIZE_FORMAT " entries, found %" G_GSIZE_FORMAT, max,
                         json_array_size(value));
-  weft_json_leave(json, mark);
+  weft_mjson_leave(json, mark);
   if (ok)
     *out = value;
   return ok;
 }
 
-gboolean weft_json_strings(WeftJson *json, const json_t *object, const char *key, gsize max, gsize max_bytes,
+gboolean weft_mjson_strings(WeftJson *json, const json_t *object, const char *key, gsize max, gsize max_bytes,
                            char ***out)
 {
   json_t *array;
-  if (!weft_json_array(json, object, key, max, &array))
+  if (!weft_mjson_array(json, object, key, max, &array))
     return FALSE;
   if (!array)
     return TRUE;
   g_strfreev(*out);
   *out = g_new0(char *, json_array_size(array) + 1);
-  gsize mark = weft_json_enter(json, key);
+  gsize mark = weft_mjson_enter(json, key);
   for (gsize i = 0; i < json_array_size(array); i++) {
-    gsize inner = weft_json_enter_index(json, i);
+    gsize inner = weft_mjson_enter_index(json, i);
     if (!check_string(json, json_array_get(array, i), max_bytes, &(*out)[i]))
       return FALSE;
-    weft_json_leave(json, inner);
+    weft_mjson_leave(json, inner);
   }
-  weft_json_leave(json, mark);
+  weft_mjson_leave(json, mark);
   return TRUE;
 }

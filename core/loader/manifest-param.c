@@ -23,16 +23,16 @@ static gboolean parse_bound(WeftJson *json, const json_t *object, const char *ke
   const json_t *value = json_object_get(object, key);
   if (!value)
     return TRUE;
-  gsize mark = weft_json_enter(json, key);
+  gsize mark = weft_mjson_enter(json, key);
   if (type != WEFT_PARAMETER_INT && type != WEFT_PARAMETER_NUMBER)
-    return weft_json_fail(json, "only parameters of type int and number have \"%s\"", key);
+    return weft_mjson_fail(json, "only parameters of type int and number have \"%s\"", key);
   if (!json_is_integer(value) && (type == WEFT_PARAMETER_INT || !json_is_real(value))) {
-    g_autofree char *found = weft_json_describe(value);
-    return weft_json_fail(json, "expected %s, found %s", type == WEFT_PARAMETER_INT ? "an integer" : "a number", found);
+    g_autofree char *found = weft_mjson_describe(value);
+    return weft_mjson_fail(json, "expected %s, found %s", type == WEFT_PARAMETER_INT ? "an integer" : "a number", found);
   }
   *has = TRUE;
   *out = json_number_value(value);
-  weft_json_leave(json, mark);
+  weft_mjson_leave(json, mark);
   return TRUE;
 }
 
@@ -70,18 +70,18 @@ static gboolean parse_default(WeftJson *json, const json_t *object, WeftParamSpe
   const json_t *value = json_object_get(object, "default");
   if (!value)
     return TRUE;
-  gsize mark = weft_json_enter(json, "default");
-  g_autofree char *found = weft_json_describe(value);
+  gsize mark = weft_mjson_enter(json, "default");
+  g_autofree char *found = weft_mjson_describe(value);
   if (!fits(value, param->type))
-    return weft_json_fail(json, "expected %s, found %s", wanted[param->type], found);
+    return weft_mjson_fail(json, "expected %s, found %s", wanted[param->type], found);
   set_default(value, param);
   if (param->has_min && param->default_number < param->min)
-    return weft_json_fail(json, "the default %s is below \"min\" %g", found, param->min);
+    return weft_mjson_fail(json, "the default %s is below \"min\" %g", found, param->min);
   if (param->has_max && param->default_number > param->max)
-    return weft_json_fail(json, "the default %s is above \"max\" %g", found, param->max);
+    return weft_mjson_fail(json, "the default %s is above \"max\" %g", found, param->max);
   if (param->choices && !g_strv_contains((const char *const *)param->choices, param->default_text))
-    return weft_json_fail(json, "the default %s is not one of \"choices\"", found);
-  weft_json_leave(json, mark);
+    return weft_mjson_fail(json, "the default %s is not one of \"choices\"", found);
+  weft_mjson_leave(json, mark);
   return TRUE;
 }
 
@@ -91,45 +91,45 @@ static gboolean parse_param(WeftJson *json, const json_t *object, WeftParamSpec 
   static const char *const types[] = {"text", "int", "number", "bool"};
   static const char *const units[] = {"ms", "Hz", "bytes", "ratio"};
   guint unit = 0;
-  if (!weft_json_object(json, object, keys, G_N_ELEMENTS(keys)) || !weft_json_required(json, object, "name") ||
-      !weft_json_string(json, object, "name", WEFT_MANIFEST_MAX_NAME, &param->name))
+  if (!weft_mjson_object(json, object, keys, G_N_ELEMENTS(keys)) || !weft_mjson_required(json, object, "name") ||
+      !weft_mjson_string(json, object, "name", WEFT_MANIFEST_MAX_NAME, &param->name))
     return FALSE;
   if (!weft_manifest_is_name(param->name, "_-"))
-    return weft_json_fail(json, "expected a name of lower case letters, digits, _ and -, found \"%s\"", param->name);
-  if (!weft_json_required(json, object, "type") ||
-      !weft_json_word(json, object, "type", types, G_N_ELEMENTS(types), &param->type) ||
-      !weft_json_string(json, object, "doc", WEFT_MANIFEST_MAX_TEXT, &param->doc) ||
-      !weft_json_word(json, object, "unit", units, G_N_ELEMENTS(units), &unit) ||
+    return weft_mjson_fail(json, "expected a name of lower case letters, digits, _ and -, found \"%s\"", param->name);
+  if (!weft_mjson_required(json, object, "type") ||
+      !weft_mjson_word(json, object, "type", types, G_N_ELEMENTS(types), &param->type) ||
+      !weft_mjson_string(json, object, "doc", WEFT_MANIFEST_MAX_TEXT, &param->doc) ||
+      !weft_mjson_word(json, object, "unit", units, G_N_ELEMENTS(units), &unit) ||
       !parse_bound(json, object, "min", param->type, &param->has_min, &param->min) ||
       !parse_bound(json, object, "max", param->type, &param->has_max, &param->max) ||
-      !weft_json_strings(json, object, "choices", WEFT_MANIFEST_MAX_ENTRIES, WEFT_MANIFEST_MAX_TEXT, &param->choices))
+      !weft_mjson_strings(json, object, "choices", WEFT_MANIFEST_MAX_ENTRIES, WEFT_MANIFEST_MAX_TEXT, &param->choices))
     return FALSE;
   if (json_object_get(object, "unit"))
     param->unit = g_strdup(units[unit]);
   if (param->has_min && param->has_max && param->min > param->max)
-    return weft_json_fail(json, "\"min\" %g is above \"max\" %g", param->min, param->max);
+    return weft_mjson_fail(json, "\"min\" %g is above \"max\" %g", param->min, param->max);
   if (param->choices && param->type != WEFT_PARAMETER_TEXT)
-    return weft_json_fail(json, "only parameters of type text have \"choices\"");
+    return weft_mjson_fail(json, "only parameters of type text have \"choices\"");
   return parse_default(json, object, param);
 }
 
 gboolean weft_manifest_parse_params(WeftJson *json, const json_t *plugin, GPtrArray *out)
 {
   json_t *array;
-  if (!weft_json_array(json, plugin, "params", WEFT_MANIFEST_MAX_PARAMS, &array))
+  if (!weft_mjson_array(json, plugin, "params", WEFT_MANIFEST_MAX_PARAMS, &array))
     return FALSE;
-  gsize mark = weft_json_enter(json, "params");
+  gsize mark = weft_mjson_enter(json, "params");
   for (gsize i = 0; array && i < json_array_size(array); i++) {
     WeftParamSpec *param = g_new0(WeftParamSpec, 1);
-    gsize inner = weft_json_enter_index(json, i);
+    gsize inner = weft_mjson_enter_index(json, i);
     g_ptr_array_add(out, param);
     if (!parse_param(json, json_array_get(array, i), param))
       return FALSE;
     for (guint k = 0; k + 1 < out->len; k++)
       if (strcmp(((WeftParamSpec *)g_ptr_array_index(out, k))->name, param->name) == 0)
-        return weft_json_fail(json, "\"%s\" is there twice", param->name);
-    weft_json_leave(json, inner);
+        return weft_mjson_fail(json, "\"%s\" is there twice", param->name);
+    weft_mjson_leave(json, inner);
   }
-  weft_json_leave(json, mark);
+  weft_mjson_leave(json, mark);
   return TRUE;
 }

@@ -44,13 +44,13 @@ void weft_port_spec_free(WeftPortSpec *port)
 /* `tokens`, `tokens[]` (inputs), `samples.rate`. */
 static gboolean parse_name(WeftJson *json, const json_t *object, gboolean output, WeftPortSpec *port)
 {
-  if (!weft_json_required(json, object, "name") ||
-      !weft_json_string(json, object, "name", WEFT_MANIFEST_MAX_NAME, &port->name))
+  if (!weft_mjson_required(json, object, "name") ||
+      !weft_mjson_string(json, object, "name", WEFT_MANIFEST_MAX_NAME, &port->name))
     return FALSE;
-  gsize mark = weft_json_enter(json, "name");
+  gsize mark = weft_mjson_enter(json, "name");
   if (g_str_has_suffix(port->name, "[]")) {
     if (output)
-      return weft_json_fail(json, "\"%s\" is variadic, which only inputs can be", port->name);
+      return weft_mjson_fail(json, "\"%s\" is variadic, which only inputs can be", port->name);
     port->variadic = TRUE;
     port->name[strlen(port->name) - 2] = 0;
   }
@@ -62,42 +62,42 @@ static gboolean parse_name(WeftJson *json, const json_t *object, gboolean output
   gboolean ok = dot ? weft_manifest_is_name(port->base, "_-") && weft_manifest_is_name(port->role, "_-")
                     : weft_manifest_is_name(port->name, "_-");
   if (!ok || (dot && port->variadic))
-    return weft_json_fail(json, "expected lower case letters, digits, _ and -, beginning with a letter, and at most "
+    return weft_mjson_fail(json, "expected lower case letters, digits, _ and -, beginning with a letter, and at most "
                                 "one companion role behind a dot (\"samples.rate\"), found \"%s%s\"",
                           port->name, port->variadic ? "[]" : "");
-  weft_json_leave(json, mark);
+  weft_mjson_leave(json, mark);
   return TRUE;
 }
 
 static gboolean parse_dtype(WeftJson *json, const json_t *object, WeftPortSpec *port)
 {
   g_autofree char *text = NULL;
-  if (!weft_json_required(json, object, "type") ||
-      !weft_json_string(json, object, "type", WEFT_MANIFEST_MAX_NAME, &text))
+  if (!weft_mjson_required(json, object, "type") ||
+      !weft_mjson_string(json, object, "type", WEFT_MANIFEST_MAX_NAME, &text))
     return FALSE;
-  gsize mark = weft_json_enter(json, "type");
+  gsize mark = weft_mjson_enter(json, "type");
   if (!weft_dtype_parse(text, &port->dtype))
-    return weft_json_fail(json, "expected an element type (u8 u16 u32 u64 i8 i16 i32 i64 f16 f32 f64 bf16 bool), "
+    return weft_mjson_fail(json, "expected an element type (u8 u16 u32 u64 i8 i16 i32 i64 f16 f32 f64 bf16 bool), "
                                 "found \"%s\"", text);
-  weft_json_leave(json, mark);
+  weft_mjson_leave(json, mark);
   return TRUE;
 }
 
 static gboolean parse_dim(WeftJson *json, const json_t *value, guint index, WeftDim *out)
 {
   const char *text = json_is_string(value) ? json_string_value(value) : NULL;
-  g_autofree char *found = weft_json_describe(value);
+  g_autofree char *found = weft_mjson_describe(value);
   out->size = -1;
   if (text && strcmp(text, "*") == 0)
     return TRUE;
   if (index == 0)
-    return weft_json_fail(json, "the first dim is the rows: expected \"*\", found %s", found);
+    return weft_mjson_fail(json, "the first dim is the rows: expected \"*\", found %s", found);
   if (json_is_integer(value) && json_integer_value(value) > 0 && json_integer_value(value) <= G_MAXINT32) {
     out->size = json_integer_value(value);
     return TRUE;
   }
   if (!text || !weft_manifest_is_name(text, "_"))
-    return weft_json_fail(json, "expected a size from 1 to %d, a name such as \"d\", or \"*\", found %s", G_MAXINT32,
+    return weft_mjson_fail(json, "expected a size from 1 to %d, a name such as \"d\", or \"*\", found %s", G_MAXINT32,
                           found);
   out->name = g_strdup(text);
   return TRUE;
@@ -106,19 +106,19 @@ static gboolean parse_dim(WeftJson *json, const json_t *value, guint index, Weft
 static gboolean parse_dims(WeftJson *json, const json_t *object, WeftPortSpec *port)
 {
   json_t *dims;
-  if (!weft_json_required(json, object, "dims") || !weft_json_array(json, object, "dims", WEFT_MAX_RANK, &dims))
+  if (!weft_mjson_required(json, object, "dims") || !weft_mjson_array(json, object, "dims", WEFT_MAX_RANK, &dims))
     return FALSE;
-  gsize mark = weft_json_enter(json, "dims");
+  gsize mark = weft_mjson_enter(json, "dims");
   port->rank = (guint)json_array_size(dims);
   if (port->rank == 0)
-    return weft_json_fail(json, "expected 1 to %d dims, the first of them \"*\", found none", WEFT_MAX_RANK);
+    return weft_mjson_fail(json, "expected 1 to %d dims, the first of them \"*\", found none", WEFT_MAX_RANK);
   for (guint d = 0; d < port->rank; d++) {
-    gsize inner = weft_json_enter_index(json, d);
+    gsize inner = weft_mjson_enter_index(json, d);
     if (!parse_dim(json, json_array_get(dims, d), d, &port->dims[d]))
       return FALSE;
-    weft_json_leave(json, inner);
+    weft_mjson_leave(json, inner);
   }
-  weft_json_leave(json, mark);
+  weft_mjson_leave(json, mark);
   return TRUE;
 }
 
@@ -126,7 +126,7 @@ static gboolean parse_term(WeftJson *json, const char *key, const json_t *value,
 {
   WeftRowsTerm *term = g_new0(WeftRowsTerm, 1);
   g_ptr_array_add(port->terms, term);
-  gsize mark = weft_json_enter(json, key);
+  gsize mark = weft_mjson_enter(json, key);
   if (strcmp(key, "items") == 0) {
     term->of = WEFT_COUNT_ITEMS;
   } else if (g_str_has_suffix(key, ".rows") || g_str_has_suffix(key, ".groups")) {
@@ -134,15 +134,15 @@ static gboolean parse_term(WeftJson *json, const char *key, const json_t *value,
     term->of = dot[1] == 'r' ? WEFT_COUNT_ROWS : WEFT_COUNT_GROUPS;
     term->port = g_strndup(key, (gsize)(dot - key));
   } else {
-    return weft_json_fail(json, "expected \"items\", \"PORT.rows\" or \"PORT.groups\" as a term of rows");
+    return weft_mjson_fail(json, "expected \"items\", \"PORT.rows\" or \"PORT.groups\" as a term of rows");
   }
   if (!json_is_integer(value) || json_integer_value(value) < 1 ||
       json_integer_value(value) > WEFT_MANIFEST_MAX_FACTOR) {
-    g_autofree char *found = weft_json_describe(value);
-    return weft_json_fail(json, "expected a factor from 1 to %u, found %s", WEFT_MANIFEST_MAX_FACTOR, found);
+    g_autofree char *found = weft_mjson_describe(value);
+    return weft_mjson_fail(json, "expected a factor from 1 to %u, found %s", WEFT_MANIFEST_MAX_FACTOR, found);
   }
   term->factor = json_integer_value(value);
-  weft_json_leave(json, mark);
+  weft_mjson_leave(json, mark);
   return TRUE;
 }
 
@@ -150,45 +150,45 @@ static gboolean parse_rows(WeftJson *json, const json_t *rows, WeftPortSpec *por
 {
   static const char *const keys[] = {"kind", "terms"};
   static const char *const kinds[] = {"exact", "bounded", "dynamic"};
-  if (!weft_json_object(json, rows, keys, G_N_ELEMENTS(keys)) || !weft_json_required(json, rows, "kind") ||
-      !weft_json_word(json, rows, "kind", kinds, G_N_ELEMENTS(kinds), &port->rows_kind))
+  if (!weft_mjson_object(json, rows, keys, G_N_ELEMENTS(keys)) || !weft_mjson_required(json, rows, "kind") ||
+      !weft_mjson_word(json, rows, "kind", kinds, G_N_ELEMENTS(kinds), &port->rows_kind))
     return FALSE;
   json_t *terms = json_object_get(rows, "terms"), *value;
   const char *key;
   if (port->rows_kind == WEFT_ROWS_DYNAMIC)
-    return !terms || weft_json_fail(json, "rows that are dynamic have no terms");
-  if (!weft_json_required(json, rows, "terms"))
+    return !terms || weft_mjson_fail(json, "rows that are dynamic have no terms");
+  if (!weft_mjson_required(json, rows, "terms"))
     return FALSE;
-  gsize mark = weft_json_enter(json, "terms");
+  gsize mark = weft_mjson_enter(json, "terms");
   if (!json_is_object(terms) || json_object_size(terms) == 0 || json_object_size(terms) > WEFT_MANIFEST_MAX_ENTRIES)
-    return weft_json_fail(json, "expected an object of 1 to %d terms, such as {\"items\": 2}",
+    return weft_mjson_fail(json, "expected an object of 1 to %d terms, such as {\"items\": 2}",
                           WEFT_MANIFEST_MAX_ENTRIES);
   json_object_foreach(terms, key, value) {
     if (!parse_term(json, key, value, port))
       return FALSE;
   }
-  weft_json_leave(json, mark);
+  weft_mjson_leave(json, mark);
   return TRUE;
 }
 
 static gboolean parse_layout(WeftJson *json, const json_t *object, gboolean output, WeftPortSpec *port)
 {
   gint64 splits = 0;
-  if (!weft_json_int(json, object, "splits", 0, 2, &splits))
+  if (!weft_mjson_int(json, object, "splits", 0, 2, &splits))
     return FALSE;
   port->n_splits = (guint)splits;
   port->rows_kind = WEFT_ROWS_EXACT;
   const json_t *rows = json_object_get(object, "rows");
-  gsize mark = weft_json_enter(json, "rows");
+  gsize mark = weft_mjson_enter(json, "rows");
   if (rows && !output)
-    return weft_json_fail(json, "an input takes as many rows as it gets; only outputs say \"rows\"");
+    return weft_mjson_fail(json, "an input takes as many rows as it gets; only outputs say \"rows\"");
   if (rows && splits == 0)
-    return weft_json_fail(json, "without \"splits\" there is one row an item; leave \"rows\" out");
+    return weft_mjson_fail(json, "without \"splits\" there is one row an item; leave \"rows\" out");
   if (rows && !parse_rows(json, rows, port))
     return FALSE;
-  weft_json_leave(json, mark);
+  weft_mjson_leave(json, mark);
   if (!rows && output && splits > 0)
-    return weft_json_fail(json, "an output with \"splits\" must say its \"rows\": {\"kind\": \"exact|bounded\", "
+    return weft_mjson_fail(json, "an output with \"splits\" must say its \"rows\": {\"kind\": \"exact|bounded\", "
                                 "\"terms\": {\"items\": N, \"PORT.rows\": N}} or {\"kind\": \"dynamic\"}");
   return TRUE;
 }
@@ -199,19 +199,19 @@ static gboolean parse_attributes(WeftJson *json, const json_t *object, WeftPortS
   const char *key;
   if (!attributes)
     return TRUE;
-  gsize mark = weft_json_enter(json, "attributes");
+  gsize mark = weft_mjson_enter(json, "attributes");
   if (!json_is_object(attributes) || json_object_size(attributes) > WEFT_MANIFEST_MAX_ENTRIES)
-    return weft_json_fail(json, "expected an object of at most %d texts", WEFT_MANIFEST_MAX_ENTRIES);
+    return weft_mjson_fail(json, "expected an object of at most %d texts", WEFT_MANIFEST_MAX_ENTRIES);
   json_object_foreach(attributes, key, value) {
     WeftAttribute *attribute = g_new0(WeftAttribute, 1);
     g_ptr_array_add(port->attributes, attribute);
     if (!weft_manifest_is_name(key, "_-"))
-      return weft_json_fail(json, "expected lower case letters, digits, _ and - in a key, found \"%.80s\"", key);
+      return weft_mjson_fail(json, "expected lower case letters, digits, _ and - in a key, found \"%.80s\"", key);
     attribute->key = g_strdup(key);
-    if (!weft_json_string(json, attributes, key, WEFT_MANIFEST_MAX_TEXT, &attribute->value))
+    if (!weft_mjson_string(json, attributes, key, WEFT_MANIFEST_MAX_TEXT, &attribute->value))
       return FALSE;
   }
-  weft_json_leave(json, mark);
+  weft_mjson_leave(json, mark);
   return TRUE;
 }
 
@@ -219,11 +219,11 @@ static gboolean parse_port(WeftJson *json, const json_t *object, gboolean output
 {
   static const char *const input_keys[] = {"name", "type", "dims", "splits", "attributes", "optional", "rows"};
   static const char *const output_keys[] = {"name", "type", "dims", "splits", "attributes", "explain", "rows"};
-  return weft_json_object(json, object, output ? output_keys : input_keys, G_N_ELEMENTS(input_keys)) &&
+  return weft_mjson_object(json, object, output ? output_keys : input_keys, G_N_ELEMENTS(input_keys)) &&
          parse_name(json, object, output, port) && parse_dtype(json, object, port) && parse_dims(json, object, port) &&
          parse_layout(json, object, output, port) && parse_attributes(json, object, port) &&
-         weft_json_bool(json, object, "optional", &port->optional) &&
-         weft_json_bool(json, object, "explain", &port->explain);
+         weft_mjson_bool(json, object, "optional", &port->optional) &&
+         weft_mjson_bool(json, object, "explain", &port->explain);
 }
 
 static const WeftPortSpec *find(const GPtrArray *ports, const char *name)
@@ -240,26 +240,26 @@ gboolean weft_manifest_parse_ports(WeftJson *json, const json_t *plugin, const c
                                    GPtrArray *out)
 {
   json_t *array;
-  if (!weft_json_array(json, plugin, key, WEFT_MANIFEST_MAX_PORTS, &array))
+  if (!weft_mjson_array(json, plugin, key, WEFT_MANIFEST_MAX_PORTS, &array))
     return FALSE;
-  gsize mark = weft_json_enter(json, key);
+  gsize mark = weft_mjson_enter(json, key);
   for (gsize i = 0; array && i < json_array_size(array); i++) {
     WeftPortSpec *port = port_new();
-    gsize inner = weft_json_enter_index(json, i);
+    gsize inner = weft_mjson_enter_index(json, i);
     gboolean ok = parse_port(json, json_array_get(array, i), output, port);
     if (ok && find(out, port->name))
-      ok = weft_json_fail(json, "\"%s\" is there twice", port->name);
+      ok = weft_mjson_fail(json, "\"%s\" is there twice", port->name);
     g_ptr_array_add(out, port);
     if (!ok)
       return FALSE;
-    weft_json_leave(json, inner);
+    weft_mjson_leave(json, inner);
   }
   for (guint i = 0; i < out->len; i++) {
     const WeftPortSpec *port = g_ptr_array_index(out, i);
     if (port->base && !find(out, port->base))
-      return weft_json_fail(json, "\"%s\" is the companion of \"%s\", which is not there", port->name, port->base);
+      return weft_mjson_fail(json, "\"%s\" is the companion of \"%s\", which is not there", port->name, port->base);
   }
-  weft_json_leave(json, mark);
+  weft_mjson_leave(json, mark);
   return TRUE;
 }
 
@@ -271,10 +271,10 @@ gboolean weft_manifest_check_terms(WeftJson *json, const WeftPluginSpec *plugin)
       const WeftRowsTerm *term = g_ptr_array_index(output->terms, t);
       const WeftPortSpec *input = term->port ? find(plugin->inputs, term->port) : NULL;
       if (term->port && !input)
-        return weft_json_fail(json, "rows of output \"%s\" count the input \"%s\", which is not there", output->name,
+        return weft_mjson_fail(json, "rows of output \"%s\" count the input \"%s\", which is not there", output->name,
                               term->port);
       if (term->of == WEFT_COUNT_GROUPS && input->n_splits < 2)
-        return weft_json_fail(json, "rows of output \"%s\" count the groups of input \"%s\", which has none (\"splits\" "
+        return weft_mjson_fail(json, "rows of output \"%s\" count the groups of input \"%s\", which has none (\"splits\" "
                                     "is %u)", output->name, term->port, input->n_splits);
     }
   }

@@ -111,15 +111,15 @@ static gboolean parse_magic(WeftJson *json, const json_t *object, WeftMagic *mag
   static const char *const keys[] = {"at", "hex"};
   g_autofree char *hex = NULL;
   gint64 at = 0;
-  if (!weft_json_object(json, object, keys, G_N_ELEMENTS(keys)) ||
-      !weft_json_int(json, object, "at", 0, 65535, &at) || !weft_json_required(json, object, "hex") ||
-      !weft_json_string(json, object, "hex", WEFT_MANIFEST_MAX_ENTRIES, &hex))
+  if (!weft_mjson_object(json, object, keys, G_N_ELEMENTS(keys)) ||
+      !weft_mjson_int(json, object, "at", 0, 65535, &at) || !weft_mjson_required(json, object, "hex") ||
+      !weft_mjson_string(json, object, "hex", WEFT_MANIFEST_MAX_ENTRIES, &hex))
     return FALSE;
   gsize n = strlen(hex);
-  gsize mark = weft_json_enter(json, "hex");
+  gsize mark = weft_mjson_enter(json, "hex");
   if (n % 2 || strspn(hex, "0123456789abcdefABCDEF") != n)
-    return weft_json_fail(json, "expected pairs of hexadecimal digits, found \"%.40s\"", hex);
-  weft_json_leave(json, mark);
+    return weft_mjson_fail(json, "expected pairs of hexadecimal digits, found \"%.40s\"", hex);
+  weft_mjson_leave(json, mark);
   guint8 *bytes = g_malloc(n / 2);
   for (gsize i = 0; i < n / 2; i++)
     bytes[i] = (guint8)(g_ascii_xdigit_value(hex[2 * i]) << 4 | g_ascii_xdigit_value(hex[2 * i + 1]));
@@ -132,26 +132,26 @@ static gboolean parse_reads(WeftJson *json, const json_t *object, WeftPluginSpec
 {
   static const char *const keys[] = {"type", "format", "magic"};
   json_t *array;
-  gsize mark = weft_json_enter(json, "reads");
-  if (!weft_json_object(json, object, keys, G_N_ELEMENTS(keys)) || !weft_json_required(json, object, "type") ||
-      !weft_json_string(json, object, "type", WEFT_MANIFEST_MAX_NAME, &plugin->reads_type) ||
-      !weft_json_string(json, object, "format", WEFT_MANIFEST_MAX_NAME, &plugin->reads_format) ||
-      !weft_json_array(json, object, "magic", WEFT_MANIFEST_MAX_ENTRIES, &array))
+  gsize mark = weft_mjson_enter(json, "reads");
+  if (!weft_mjson_object(json, object, keys, G_N_ELEMENTS(keys)) || !weft_mjson_required(json, object, "type") ||
+      !weft_mjson_string(json, object, "type", WEFT_MANIFEST_MAX_NAME, &plugin->reads_type) ||
+      !weft_mjson_string(json, object, "format", WEFT_MANIFEST_MAX_NAME, &plugin->reads_format) ||
+      !weft_mjson_array(json, object, "magic", WEFT_MANIFEST_MAX_ENTRIES, &array))
     return FALSE;
   if (!weft_manifest_is_name(plugin->reads_type, "_-"))
-    return weft_json_fail(json, "expected a type of lower case letters, digits, _ and -, found \"%s\"",
+    return weft_mjson_fail(json, "expected a type of lower case letters, digits, _ and -, found \"%s\"",
                           plugin->reads_type);
-  gsize inner = weft_json_enter(json, "magic");
+  gsize inner = weft_mjson_enter(json, "magic");
   for (gsize i = 0; array && i < json_array_size(array); i++) {
     WeftMagic *magic = g_new0(WeftMagic, 1);
     g_ptr_array_add(plugin->magic, magic);
-    gsize at = weft_json_enter_index(json, i);
+    gsize at = weft_mjson_enter_index(json, i);
     if (!parse_magic(json, json_array_get(array, i), magic))
       return FALSE;
-    weft_json_leave(json, at);
+    weft_mjson_leave(json, at);
   }
-  weft_json_leave(json, inner);
-  weft_json_leave(json, mark);
+  weft_mjson_leave(json, inner);
+  weft_mjson_leave(json, mark);
   return TRUE;
 }
 
@@ -177,21 +177,21 @@ static gboolean parse_manners(WeftJson *json, const json_t *object, WeftPluginSp
   static const char *const determinisms[] = {"bitwise", "machine", "none"};
   static const char *const needs[] = {"none", "optional", "required"};
   guint determinism = 2, model = WEFT_MODEL_NONE;
-  if (!weft_json_word(json, object, "determinism", determinisms, G_N_ELEMENTS(determinisms), &determinism) ||
-      !weft_json_word(json, object, "model", needs, G_N_ELEMENTS(needs), &model) ||
-      !weft_json_bool(json, object, "pure", &plugin->pure) ||
-      !weft_json_bool(json, object, "parallel", &plugin->parallel) ||
-      !weft_json_bool(json, object, "blocking", &plugin->blocking) ||
-      !weft_json_bool(json, object, "fork_safe", &plugin->fork_safe) ||
-      !weft_json_strings(json, object, "resources", WEFT_MANIFEST_MAX_ENTRIES, WEFT_MANIFEST_MAX_TEXT,
+  if (!weft_mjson_word(json, object, "determinism", determinisms, G_N_ELEMENTS(determinisms), &determinism) ||
+      !weft_mjson_word(json, object, "model", needs, G_N_ELEMENTS(needs), &model) ||
+      !weft_mjson_bool(json, object, "pure", &plugin->pure) ||
+      !weft_mjson_bool(json, object, "parallel", &plugin->parallel) ||
+      !weft_mjson_bool(json, object, "blocking", &plugin->blocking) ||
+      !weft_mjson_bool(json, object, "fork_safe", &plugin->fork_safe) ||
+      !weft_mjson_strings(json, object, "resources", WEFT_MANIFEST_MAX_ENTRIES, WEFT_MANIFEST_MAX_TEXT,
                          &plugin->resources) ||
-      !weft_json_strings(json, object, "grants", WEFT_MANIFEST_MAX_ENTRIES, WEFT_MANIFEST_MAX_TEXT, &plugin->grants))
+      !weft_mjson_strings(json, object, "grants", WEFT_MANIFEST_MAX_ENTRIES, WEFT_MANIFEST_MAX_TEXT, &plugin->grants))
     return FALSE;
   plugin->determinism = g_strdup(determinisms[determinism]);
   plugin->model = (WeftModelNeed)model;
   for (gsize i = 0; plugin->grants && plugin->grants[i]; i++)
     if (!grant_is_known(plugin->grants[i]))
-      return weft_json_fail(json, "expected the grant net:HOST:PORT, read:PATH, threads:N or gpu, found \"%.80s\"",
+      return weft_mjson_fail(json, "expected the grant net:HOST:PORT, read:PATH, threads:N or gpu, found \"%.80s\"",
                             plugin->grants[i]);
   return TRUE;
 }
@@ -202,13 +202,13 @@ static gboolean check_kind(WeftJson *json, const json_t *object, const WeftPlugi
   gboolean reader = strcmp(plugin->kind, WEFT_KIND_READER) == 0;
   gboolean compute = strcmp(plugin->kind, WEFT_KIND_COMPUTE) == 0;
   if (reader && !plugin->reads_type)
-    return weft_json_required(json, object, "reads");
+    return weft_mjson_required(json, object, "reads");
   if (!reader && plugin->reads_type)
-    return weft_json_fail(json, "only a reader has \"reads\"; this is of kind %s", plugin->kind);
+    return weft_mjson_fail(json, "only a reader has \"reads\"; this is of kind %s", plugin->kind);
   if (compute && (plugin->inputs->len || plugin->outputs->len))
-    return weft_json_fail(json, "a compute provider has no ports");
+    return weft_mjson_fail(json, "a compute provider has no ports");
   if (!compute && (!plugin->inputs->len || !plugin->outputs->len))
-    return weft_json_fail(json, "a plugin of kind %s has at least one input and one output", plugin->kind);
+    return weft_mjson_fail(json, "a plugin of kind %s has at least one input and one output", plugin->kind);
   return TRUE;
 }
 
@@ -218,16 +218,16 @@ static gboolean parse_plugin(WeftJson *json, const json_t *object, WeftPluginSpe
                                      "determinism", "pure", "parallel", "blocking", "fork_safe", "resources",
                                      "grants"};
   guint kind = 0;
-  if (!weft_json_object(json, object, keys, G_N_ELEMENTS(keys)) || !weft_json_required(json, object, "id") ||
-      !weft_json_string(json, object, "id", WEFT_MANIFEST_MAX_NAME, &plugin->id))
+  if (!weft_mjson_object(json, object, keys, G_N_ELEMENTS(keys)) || !weft_mjson_required(json, object, "id") ||
+      !weft_mjson_string(json, object, "id", WEFT_MANIFEST_MAX_NAME, &plugin->id))
     return FALSE;
   if (!weft_manifest_is_name(plugin->id, "-"))
-    return weft_json_fail(json, "expected an id of lower case letters, digits and -, found \"%s\"", plugin->id);
-  if (!weft_json_required(json, object, "kind") ||
-      !weft_json_word(json, object, "kind", kinds, G_N_ELEMENTS(kinds), &kind))
+    return weft_mjson_fail(json, "expected an id of lower case letters, digits and -, found \"%s\"", plugin->id);
+  if (!weft_mjson_required(json, object, "kind") ||
+      !weft_mjson_word(json, object, "kind", kinds, G_N_ELEMENTS(kinds), &kind))
     return FALSE;
   plugin->kind = g_strdup(kinds[kind]);
-  if (!weft_json_string(json, object, "summary", WEFT_MANIFEST_MAX_TEXT, &plugin->summary) ||
+  if (!weft_mjson_string(json, object, "summary", WEFT_MANIFEST_MAX_TEXT, &plugin->summary) ||
       !weft_manifest_parse_ports(json, object, "inputs", FALSE, plugin->inputs) ||
       !weft_manifest_parse_ports(json, object, "outputs", TRUE, plugin->outputs) ||
       !weft_manifest_check_terms(json, plugin) || !weft_manifest_parse_params(json, object, plugin->params) ||
@@ -240,24 +240,24 @@ static gboolean parse_plugin(WeftJson *json, const json_t *object, WeftPluginSpe
 static gboolean parse_plugins(WeftJson *json, const json_t *root, WeftManifest *manifest)
 {
   json_t *array;
-  if (!weft_json_required(json, root, "plugins") ||
-      !weft_json_array(json, root, "plugins", WEFT_MANIFEST_MAX_PLUGINS, &array))
+  if (!weft_mjson_required(json, root, "plugins") ||
+      !weft_mjson_array(json, root, "plugins", WEFT_MANIFEST_MAX_PLUGINS, &array))
     return FALSE;
-  gsize mark = weft_json_enter(json, "plugins");
+  gsize mark = weft_mjson_enter(json, "plugins");
   if (json_array_size(array) == 0)
-    return weft_json_fail(json, "expected at least one plugin");
+    return weft_mjson_fail(json, "expected at least one plugin");
   for (gsize i = 0; i < json_array_size(array); i++) {
     WeftPluginSpec *plugin = plugin_new();
-    gsize inner = weft_json_enter_index(json, i);
+    gsize inner = weft_mjson_enter_index(json, i);
     gboolean ok = parse_plugin(json, json_array_get(array, i), plugin);
     if (ok && weft_manifest_find(manifest, plugin->id))
-      ok = weft_json_fail(json, "the id \"%s\" is there twice", plugin->id);
+      ok = weft_mjson_fail(json, "the id \"%s\" is there twice", plugin->id);
     g_ptr_array_add(manifest->plugins, plugin);
     if (!ok)
       return FALSE;
-    weft_json_leave(json, inner);
+    weft_mjson_leave(json, inner);
   }
-  weft_json_leave(json, mark);
+  weft_mjson_leave(json, mark);
   return TRUE;
 }
 
@@ -266,19 +266,19 @@ static gboolean parse_file(WeftJson *json, const json_t *root, WeftManifest *man
   static const char *const keys[] = {"weft", "name", "version", "licence", "plugins"};
   gint64 contract = 0;
   WeftVersion version;
-  if (!weft_json_object(json, root, keys, G_N_ELEMENTS(keys)) || !weft_json_required(json, root, "weft") ||
-      !weft_json_int(json, root, "weft", 1, G_MAXUINT32, &contract) || !weft_json_required(json, root, "name") ||
-      !weft_json_string(json, root, "name", WEFT_MANIFEST_MAX_NAME, &manifest->name) ||
-      !weft_json_required(json, root, "version") ||
-      !weft_json_string(json, root, "version", WEFT_VERSION_MAX_BYTES - 1, &manifest->version) ||
-      !weft_json_required(json, root, "licence") ||
-      !weft_json_string(json, root, "licence", WEFT_MANIFEST_MAX_TEXT, &manifest->licence))
+  if (!weft_mjson_object(json, root, keys, G_N_ELEMENTS(keys)) || !weft_mjson_required(json, root, "weft") ||
+      !weft_mjson_int(json, root, "weft", 1, G_MAXUINT32, &contract) || !weft_mjson_required(json, root, "name") ||
+      !weft_mjson_string(json, root, "name", WEFT_MANIFEST_MAX_NAME, &manifest->name) ||
+      !weft_mjson_required(json, root, "version") ||
+      !weft_mjson_string(json, root, "version", WEFT_VERSION_MAX_BYTES - 1, &manifest->version) ||
+      !weft_mjson_required(json, root, "licence") ||
+      !weft_mjson_string(json, root, "licence", WEFT_MANIFEST_MAX_TEXT, &manifest->licence))
     return FALSE;
   manifest->contract = (guint)contract;
   if (!weft_manifest_is_name(manifest->name, "-"))
-    return weft_json_fail(json, "expected a name of lower case letters, digits and -, found \"%s\"", manifest->name);
+    return weft_mjson_fail(json, "expected a name of lower case letters, digits and -, found \"%s\"", manifest->name);
   if (!weft_version_parse(manifest->version, &version))
-    return weft_json_fail(json, "expected a semantic version such as \"1.2.3\", found \"%s\"", manifest->version);
+    return weft_mjson_fail(json, "expected a semantic version such as \"1.2.3\", found \"%s\"", manifest->version);
   return parse_plugins(json, root, manifest);
 }
 

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Product of rows with a packed matrix. Each element of c is a sum over K in
+ * blocks of WEFT_CPU_KC added in order, each block a chain of fma in order of
+ * k: the same for every height of a tile, so a row's bytes do not depend on
+ * the rows beside it.
+ */
+#include "vec.h"
+
+#define V_TILE_COLUMNS (V_LANES * V_TILE_VECTORS)
+
+struct tile {
+  const float *a, *b;
+  float *c;
+  size_t lda, ldc;
+  size_t k;       /* of this block */
+  size_t columns; /* 1..V_TILE_COLUMNS */
+  int first;      /* block of K: 0 adds to c */
+};
+
+V_INLINE void put(float *c, vf x, size_t columns, int first)
+{
+  if (columns >= V_LANES) {
+    v_store(c, first ? x : v_add(v_load(c), x));
+  } else if (columns > 0) {
+    vmask m = v_mask(columns);
+    v_store_mask(c, first ? x : v_add(v_load_mask(c, m), x), m);
+  }
+}
+
+/* rows is constant at each call, so that the accumulators are registers. */
+V_INLINE void tile_run(const struct tile *t, const int rows)
+{
+  vf sum[V_TILE_ROWS][V_TILE_VECTORS];
+#pragma GCC unroll 16
+  for (int r = 0; r < rows; r++)
+#pragma GCC unroll 4
+    for (int v = 0; v < V_TILE_VECTORS; v++)
+      sum[r][v] = v_set1(0.f);
+  const float *a = t->a, *b = t->b;
+  const size_t lda = t->lda;
+  for (size_t k = t->k; k > 0; k--, a++, b += V_TILE_COLUMNS) {
+    vf column[V_TILE_VECTORS];
+#pragma GCC unroll 4
+    for (int v = 0; v < V_TILE_VECTORS; v++)
+      column[v] = v_load(b + v * V_LANES);
+#pragma GCC unroll 16
+    for (int r = 0; r < rows; r++) {
+      vf x = v_set1(a[(size_t)r * lda]);
+#pragma GCC unroll 4
+      for (int v = 0; v < V_TILE_VECTORS; v++)
+        sum[r][v] = v_fma(x, column[v], sum[r][v]);
+    }
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < rows; r++)
+#pragma GCC unroll 4
+    for (int v = 0; v < V_TILE_VECTORS; v++) {
+      size_t before = (size_t)v * V_LANES;
+      put(t->c + (size_t)r * t->ldc + before, sum[r][v], t->columns > before ? t->columns - before : 0, t->first);
+    }
+}
+
+#define TILE(n)                                                                                                        \
+  static __attribute__((noinline)) void tile_##n(const struct tile *t) { tile_run(t, n); }
+
+TILE(1) TILE(2) TILE(3) TILE(4)
+#if V_TILE_ROWS > 4
+TILE(5) TILE(6)
+#endif
+#if V_TILE_ROWS > 6
+TILE(7) TILE(8) TILE(9) TILE(10) TILE(11) TILE(12) TILE(13) TILE(14)
+#endif
+
+static void (*const tiles[])(const struct tile *t) = {
+    NULL, tile_1, tile_2, tile_3, tile_4,
+#if V_TILE_ROWS > 4
+    tile_5, tile_6,
+#endif
+#if V_TILE_ROWS > 6
+    tile_7, tile_8, tile_9, tile_10, tile_11, tile_12, tile_13, tile_14,
+#endif
+};
+
+struct epilogue {
+  float *c;
+  const float *bias, *residual; /* of the first column */
+  size_t ldc, ld_residual, rows, columns;
+};
+
+V_INLINE void epilogue_row(float *c, const float *bias, const float *residual, size_t columns, const int act)
+{
+  size_t n = 0;
+  for (; n + V_LANES <= columns; n += V_LANES) {
+    vf x = v_load(c + n);
+    if (bias)
+      x = v_add(x, v_load(bias + n));
+    x = v_activate(x, act);
+    if (residual)
+      x = v_add(x, v_load(residual + n));
+    v_store(c + n, x);
+  }
+  if (n < columns) {
+    vmask m = v_mask(columns - n);
+    vf x = v_load_mask(c + n, m);
+    if (bias)
+      x = v_add(x, v_load_mask(bias + n, m));
+    x = v_activate(x, act);
+    if (residual)
+      x = v_add(x, v_load_mask(residual + n, m));
+    v_store_mask(c + n, x, m);
+  }
+}
+
+/* Out of line, one for each activation: inlined into the tile they cost it its registers. */
+#define EPILOGUE(act)                                                                                                  \
+  static __attribute__((noinline)) void epilogue_##act(const struct epilogue *e)                                      \
+  {                                                                                                                    \
+    for (size_t r = 0; r < e->rows; r++)                                                                               \
+      epilogue_row(e->c + r * e->ldc, e->bias, e->residual ? e->residual + r * e->ld_residual : NULL, e->columns, act); \
+  }
+
+EPILOGUE(0) EPILOGUE(1) EPILOGUE(2) EPILOGUE(3) EPILOGUE(4) EPILOGUE(5) EPILOGUE(6) EPILOGUE(7)
+static void (*const epilogues[WEFT_N_ACT])(const struct epilogue *e) = {
+    epilogue_0, epilogue_1, epilogue_2, epilogue_3, epilogue_4, epilogue_5, epilogue_6, epilogue_7};
+
+static void clear_rows(const struct weft_gemm *g)
+{
+  for (size_t r = 0; r < g->m; r++)
+    memset(g->c + r * g->ldc, 0, g->n * sizeof *g->c);
+}
+
+void WEFT_KERNEL(gemm)(const struct weft_gemm *g)
+{
+  int finish = g->bias || g->residual || g->act != WEFT_ACT_NONE;
+  if (g->k == 0)
+    clear_rows(g);
+  for (size_t n = 0; n < g->n; n += V_TILE_COLUMNS) {
+    size_t columns = g->n - n < V_TILE_COLUMNS ? g->n - n : V_TILE_COLUMNS;
+    struct tile t = {.lda = g->lda, .ldc = g->ldc, .columns = columns};
+    for (size_t k = 0; k < g->k; k += WEFT_CPU_KC) {
+      t.b = g->b + (n * g->k + k * V_TILE_COLUMNS);
+      t.k = g->k - k < WEFT_CPU_KC ? g->k - k : WEFT_CPU_KC;
+      t.first = k == 0;
+      for (size_t m = 0; m < g->m; m += V_TILE_ROWS) {
+        t.a = g->a + m * g->lda + k;
+        t.c = g->c + m * g->ldc + n;
+        tiles[g->m - m < V_TILE_ROWS ? g->m - m : V_TILE_ROWS](&t);
+      }
+    }
+    if (!finish)
+      continue;
+    struct epilogue e = {.c = g->c + n, .bias = g->bias ? g->bias + n : NULL,
+                         .residual = g->residual ? g->residual + n : NULL, .ldc = g->ldc,
+                         .ld_residual = g->ld_residual, .rows = g->m, .columns = columns};
+    epilogues[g->act](&e);
+  }
+}

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file program.h
+ * A compiled plan, and one run of it.
+ */
+#ifndef WEFT_CPU_PROGRAM_H
+#define WEFT_CPU_PROGRAM_H
+
+#include "kernels/kernels.h"
+
+#include <weft/compute.h>
+
+/** Where the rows of a value lie. */
+#define WEFT_CPU_NO_BUFFER UINT32_MAX
+
+struct weft_cpu_value {
+  uint32_t kind;
+  weft_value splits;
+  uint32_t buffer;      /* rows written by an operation: index of the buffer; otherwise WEFT_CPU_NO_BUFFER */
+  size_t width;         /* elements of one row */
+  int64_t rows_max;     /* splits: no valid item has more rows; INT64_MAX: unknown */
+  const float *plain;   /* weights: as f32, dense; NULL: never read so */
+  const float *packed;  /* weights: panels of a product; NULL: never read so */
+  size_t n_rows;        /* weights: elements / last dim */
+  size_t n_elements;    /* weights */
+  const char *name;     /* may be NULL */
+};
+
+/* Rows of several values one after the other, each of one splits and at most that wide. */
+struct weft_cpu_buffer {
+  weft_value splits;
+  size_t width;
+};
+
+struct weft_program {
+  const struct weft_host *host;
+  const struct weft_kernels *kernels;
+  const struct weft_pool *pool;     /* NULL: the caller's thread only */
+  uint32_t n_threads;
+  uint32_t n_values, n_ops, n_inputs, n_outputs, n_buffers;
+  struct weft_cpu_value *values;
+  struct weft_plan_op *ops;
+  struct weft_cpu_buffer *buffers;
+  weft_value *inputs, *outputs;
+  char *names;                      /* the values' names, one after the other */
+  float *weights;                   /* packed and converted ones */
+};
+
+/* The state of one run, in its scratch. */
+struct weft_cpu_run {
+  const struct weft_program *program;
+  struct weft_compute_run *run;
+  void **data;                /* [n_values] rows and splits */
+  int64_t *rows;              /* [n_values] at splits: rows of all items */
+  void **buffers;             /* [n_buffers] */
+  uint8_t *failed;            /* [n_items] */
+  uint8_t *needed;            /* [n_ops] */
+  uint8_t *work;              /* [n_threads][n_work_bytes] */
+  size_t n_work_bytes;
+};
+
+weft_status weft_cpu_compile(const struct weft_host *host, const struct weft_kernels *kernels,
+                             struct weft_setup *setup, const struct weft_plan *plan, struct weft_program **out);
+weft_status weft_cpu_scratch(const struct weft_program *program, const struct weft_compute_limits *limits,
+                             uint64_t *n_bytes);
+weft_status weft_cpu_run(const struct weft_program *program, struct weft_compute_run *run);
+void weft_cpu_free(struct weft_program *program);
+
+/** Runs one operation. [the run's thread] */
+void weft_cpu_op(struct weft_cpu_run *run, const struct weft_plan_op *op);
+/** Writes the splits that op derives. */
+void weft_cpu_splits_op(struct weft_cpu_run *run, const struct weft_plan_op *op);
+
+/** Tells the caller of a bad item, once. */
+void weft_cpu_fail_item(struct weft_cpu_run *run, uint32_t item, const char *format, ...) WEFT_PRINTF(3, 4);
+
+/** Whether the run is to end now. [any thread] */
+static inline int weft_cpu_cancelled(const struct weft_cpu_run *run)
+{
+  return run->run->cancel && *(const volatile uint32_t *)run->run->cancel;
+}
+
+/** Rows of a value in this run. */
+static inline int64_t weft_cpu_rows(const struct weft_cpu_run *run, weft_value splits)
+{
+  return splits == WEFT_NO_VALUE ? (int64_t)run->run->n_items : run->rows[splits];
+}
+
+/** Rows [*begin, *end) of an item. */
+static inline void weft_cpu_item(const struct weft_cpu_run *run, weft_value splits, uint32_t item, int64_t *begin,
+                                 int64_t *end)
+{
+  const int64_t *s = splits == WEFT_NO_VALUE ? NULL : run->data[splits];
+  *begin = s ? s[item] : (int64_t)item;
+  *end = s ? s[item + 1] : (int64_t)item + 1;
+}
+
+/**
+ * Calls fn(arg, task, work) for all tasks, on helpers too where `cost` (about
+ * nanoseconds, all together) is worth it; looks at cancel before each task.
+ * work: n_work_bytes of the thread's own.
+ */
+void weft_cpu_parallel(struct weft_cpu_run *run, uint32_t n_tasks, double cost,
+                       void (*fn)(void *arg, uint32_t task, void *work), void *arg);
+
+#endif

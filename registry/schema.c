@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The schema of catalogue.db: one function per step, never changed once released. */
+#include "database.h"
+
+static gboolean step_1(WeftDatabase *database, GError **error)
+{
+  return weft_database_exec(
+    database,
+    "CREATE TABLE plugin_file ("
+    "  sha256 TEXT PRIMARY KEY,"         /* the file is sha256/ab/ab12... */
+    "  n_bytes INTEGER NOT NULL,"
+    "  machine INTEGER NOT NULL,"        /* e_machine of the ELF header */
+    "  name TEXT NOT NULL,"              /* of the manifest, as are version, licence, contract */
+    "  version TEXT NOT NULL,"
+    "  licence TEXT NOT NULL,"
+    "  contract INTEGER NOT NULL,"
+    "  manifest TEXT NOT NULL,"          /* the bytes of the section .weft.manifest */
+    "  source TEXT NOT NULL,"            /* where it was installed from */
+    "  bundled INTEGER NOT NULL,"        /* 1: came with Weft */
+    "  installed_at INTEGER NOT NULL"    /* seconds since 1970 */
+    ") STRICT;"
+    "CREATE TABLE plugin ("
+    "  id TEXT NOT NULL,"
+    "  version TEXT NOT NULL,"
+    "  sha256 TEXT NOT NULL REFERENCES plugin_file(sha256) ON DELETE CASCADE,"
+    "  kind TEXT NOT NULL,"
+    "  summary TEXT,"
+    "  reads_type TEXT,"                 /* readers: image, audio, ... */
+    "  PRIMARY KEY (id, version)"
+    ") STRICT;"
+    "CREATE INDEX plugin_by_file ON plugin (sha256);"
+    "CREATE INDEX plugin_by_reads ON plugin (reads_type) WHERE reads_type IS NOT NULL;"
+    /* Everything that was tried, refusals with their reasons; never deleted. */
+    "CREATE TABLE install_event ("
+    "  number INTEGER PRIMARY KEY AUTOINCREMENT,"
+    "  at INTEGER NOT NULL,"             /* seconds since 1970 */
+    "  what TEXT NOT NULL CHECK (what IN ('installed', 'refused', 'removed', 'lost')),"
+    "  path TEXT NOT NULL,"              /* as it was given */
+    "  sha256 TEXT,"                     /* NULL: the file could not be read */
+    "  code TEXT,"                       /* short and stable, why it was refused */
+    "  reason TEXT"                      /* the same for people */
+    ") STRICT;"
+    "CREATE TABLE install_event_plugin ("
+    "  event INTEGER NOT NULL REFERENCES install_event(number) ON DELETE CASCADE,"
+    "  id TEXT NOT NULL,"
+    "  version TEXT NOT NULL,"
+    "  kind TEXT NOT NULL,"
+    "  PRIMARY KEY (id, version, event)"
+    ") STRICT;"
+    "CREATE INDEX install_event_plugin_by_event ON install_event_plugin (event);"
+    /* A cache: digests of files outside the store, valid while all five numbers are the same. */
+    "CREATE TABLE file_digest ("
+    "  dev INTEGER NOT NULL,"
+    "  inode INTEGER NOT NULL,"
+    "  n_bytes INTEGER NOT NULL,"
+    "  mtime_ns INTEGER NOT NULL,"
+    "  ctime_ns INTEGER NOT NULL,"
+    "  sha256 TEXT NOT NULL,"
+    "  PRIMARY KEY (dev, inode)"
+    ") STRICT;",
+    error);
+}
+
+gboolean weft_schema_migrate(WeftDatabase *database, int from, GError **error)
+{
+  static gboolean (*const steps[])(WeftDatabase *, GError **) = {step_1};
+  G_STATIC_ASSERT(G_N_ELEMENTS(steps) == WEFT_SCHEMA_VERSION);
+  for (int i = from; i < WEFT_SCHEMA_VERSION; i++) {
+    if (!steps[i](database, error))
+      return FALSE;
+    g_autofree char *sql = g_strdup_printf("PRAGMA user_version = %d", i + 1);
+    if (!weft_database_exec(database, sql, error))
+      return FALSE;
+  }
+  return TRUE;
+}
