@@ -162,7 +162,7 @@ static const void *host_get_extension(const char *id)
 const struct weft_host *weft_host_table(void)
 {
   static const struct weft_host table = {
-    .contract = WEFT_CONTRACT,
+    .contract = WEFT_CONTRACT_VERSION,
     .fail = host_fail,
     .fail_item = host_fail_item,
     .fail_call = host_fail_call,

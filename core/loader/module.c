@@ -34,9 +34,9 @@ static weft_status copy_entry(const char *path, void *handle, struct weft_entry 
     return WEFT_CONTRACT;
   }
   memcpy(out, entry, entry->size < sizeof *out ? entry->size : sizeof *out);
-  if (out->contract != WEFT_CONTRACT) {
+  if (out->contract != WEFT_CONTRACT_VERSION) {
     SAY(message, "%s: built for draft %u of the plugin contract, this host speaks draft %u; build the plugin against "
-                 "the headers of this version of Weft", path, out->contract, WEFT_CONTRACT);
+                 "the headers of this version of Weft", path, out->contract, WEFT_CONTRACT_VERSION);
     return WEFT_CONTRACT;
   }
   if (!out->init || !out->get_node) {
