@@ -16,6 +16,7 @@ void weft_elf_free(WeftElf *elf)
     return;
   g_clear_pointer(&elf->manifest, g_bytes_unref);
   g_strfreev(elf->needed);
+  g_strfreev(elf->exported);
   g_free(elf);
 }
 
@@ -136,6 +137,52 @@ static gboolean read_needed(const WeftElfView *view, WeftElf *elf, GError **erro
   return TRUE;
 }
 
+/* What linkers and instrumenting compilers add by themselves. */
+static gboolean is_run_time(const char *name)
+{
+  static const char *const exact[] = {"_init", "_fini", "_edata", "_end", "__bss_start", "__data_start"};
+  static const char *const prefixes[] = {"__odr_asan", "__asan_", "__ubsan_", "__tsan_", "__gcov_", "__sancov_",
+                                         "__start_", "__stop_"};
+  for (gsize i = 0; i < G_N_ELEMENTS(exact); i++)
+    if (strcmp(exact[i], name) == 0)
+      return TRUE;
+  for (gsize i = 0; i < G_N_ELEMENTS(prefixes); i++)
+    if (g_str_has_prefix(name, prefixes[i]))
+      return TRUE;
+  return FALSE;
+}
+
+static gboolean read_exported(const WeftElfView *view, WeftElf *elf, GError **error)
+{
+  g_autoptr(GStrvBuilder) names = g_strv_builder_new();
+  Elf64_Shdr table = {0}, strings;
+  guint n = 0;
+  gboolean found = FALSE;
+  for (guint i = 0; i < view->n_sections && !found; i++)
+    found = weft_elf_section(view, i, &table) && table.sh_type == SHT_DYNSYM;
+  const guint8 *symbols = found ? weft_elf_at(view, table.sh_offset, table.sh_size) : NULL;
+  if (found && (!symbols || !weft_elf_section(view, table.sh_link, &strings)))
+    return fail(view, error, "the table of symbols lies outside the file; it is cut off or damaged");
+  guint64 n_symbols = found ? table.sh_size / sizeof(Elf64_Sym) : 0;
+  for (guint64 i = 0; i < n_symbols && n < WEFT_ELF_MAX_EXPORTED; i++) {
+    Elf64_Sym symbol;
+    memcpy(&symbol, symbols + i * sizeof symbol, sizeof symbol);
+    guint visibility = ELF64_ST_VISIBILITY(symbol.st_other);
+    if (symbol.st_shndx == SHN_UNDEF || ELF64_ST_BIND(symbol.st_info) == STB_LOCAL || visibility == STV_HIDDEN ||
+        visibility == STV_INTERNAL)
+      continue;
+    const char *name = weft_elf_string(view, &strings, symbol.st_name);
+    if (!name)
+      return fail(view, error, "the name of a symbol lies outside the file");
+    if (is_run_time(name))
+      continue;
+    g_strv_builder_add(names, name);
+    n++;
+  }
+  elf->exported = g_strv_builder_end(names);
+  return TRUE;
+}
+
 WeftElf *weft_elf_parse(const void *data, gsize n_bytes, const char *source, GError **error)
 {
   WeftElfView view;
@@ -143,7 +190,8 @@ WeftElf *weft_elf_parse(const void *data, gsize n_bytes, const char *source, GEr
     return NULL;
   g_autoptr(WeftElf) elf = g_new0(WeftElf, 1);
   elf->machine = view.header.e_machine;
-  if (!read_manifest(&view, elf, error) || !read_needed(&view, elf, error))
+  if (!read_manifest(&view, elf, error) || !read_needed(&view, elf, error) ||
+      !read_exported(&view, elf, error))
     return NULL;
   return g_steal_pointer(&elf);
 }

@@ -93,12 +93,15 @@ const WeftPortSpec *weft_plugin_spec_output(const WeftPluginSpec *plugin, const 
 typedef struct {
   GBytes *manifest;               /**< bytes of the section */
   char **needed;                  /**< DT_NEEDED, NULL-terminated */
+  char **exported;                /**< symbols it defines for others, NULL-terminated; not those of compiler run-times */
   guint machine;                  /**< e_machine */
 } WeftElf;
 
 /** Largest plugin file, bytes, and most libraries it may need. */
 #define WEFT_ELF_MAX_BYTES (256 << 20)
 #define WEFT_ELF_MAX_NEEDED 256
+/** Most exported symbols that are named; the first ones tell enough. */
+#define WEFT_ELF_MAX_EXPORTED 16
 
 /** The bytes of a regular file of at most WEFT_ELF_MAX_BYTES; never blocks on a pipe. Shared (refcounted). */
 GBytes *weft_elf_load(const char *path, GError **error);

@@ -168,4 +168,4 @@ static const struct weft_node *fault_get_node(const char *node_id)
 }
 
 WEFT_EXPORT const struct weft_entry weft_entry = {
-  sizeof(struct weft_entry), WEFT_CONTRACT, WEFT_CONTRACT_LOWEST, 0, fault_init, NULL, fault_get_node, NULL};
+  sizeof(struct weft_entry), WEFT_CONTRACT_VERSION, WEFT_CONTRACT_LOWEST, 0, fault_init, NULL, fault_get_node, NULL};

@@ -64,4 +64,4 @@ static const struct weft_node *pass_get_node(const char *node_id)
 }
 
 WEFT_EXPORT const struct weft_entry weft_entry = {
-  sizeof(struct weft_entry), WEFT_CONTRACT, WEFT_CONTRACT_LOWEST, 0, pass_init, NULL, pass_get_node, NULL};
+  sizeof(struct weft_entry), WEFT_CONTRACT_VERSION, WEFT_CONTRACT_LOWEST, 0, pass_init, NULL, pass_get_node, NULL};

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "install.h"
+
+#include "digest.h"
+#include "manifest.h"
+#include "probe.h"
+
+#include <weft/entry.h>
+
+#include <elf.h>
+#include <string.h>
+
+#if defined(__x86_64__)
+#define OWN_MACHINE EM_X86_64
+#elif defined(__aarch64__)
+#define OWN_MACHINE EM_AARCH64
+#elif defined(__riscv)
+#define OWN_MACHINE EM_RISCV
+#else
+#error "add the ELF machine of this processor here"
+#endif
+
+typedef struct {
+  WeftRegistrar *registrar;
+  const WeftInstallOptions *options;
+  const char *path;            /* as given, absolute: what messages name */
+  GBytes *bytes;
+  WeftElf *elf;
+  WeftManifest *manifest;
+  char *text;                  /* of the manifest */
+  WeftRegistrarPlugin *plugins;
+  WeftRegistrarFile file;
+  WeftInstallResult *result;
+} Install;
+
+void weft_install_result_free(WeftInstallResult *result)
+{
+  if (!result)
+    return;
+  g_free(result->path);
+  g_free(result->sha256);
+  g_free(result->code);
+  g_free(result->reason);
+  g_strfreev(result->plugins);
+  g_free(result);
+}
+
+/* Always FALSE: the file is refused. */
+static gboolean refuse(Install *install, const char *code, const char *format, ...) G_GNUC_PRINTF(3, 4);
+static gboolean refuse(Install *install, const char *code, const char *format, ...)
+{
+  va_list args;
+  va_start(args, format);
+  install->result->outcome = WEFT_INSTALL_REFUSED;
+  install->result->code = g_strdup(code);
+  install->result->reason = g_strdup_vprintf(format, args);
+  va_end(args);
+  return FALSE;
+}
+
+static void describe(Install *install)
+{
+  const WeftManifest *manifest = install->manifest;
+  guint n = manifest->plugins->len;
+  g_autoptr(GStrvBuilder) names = g_strv_builder_new();
+  install->plugins = g_new0(WeftRegistrarPlugin, n);
+  for (guint i = 0; i < n; i++) {
+    const WeftPluginSpec *plugin = g_ptr_array_index(manifest->plugins, i);
+    install->plugins[i] = (WeftRegistrarPlugin){plugin->id, plugin->kind, plugin->summary, plugin->reads_type};
+    g_autofree char *name = g_strdup_printf("%s@%s", plugin->id, manifest->version);
+    g_strv_builder_add(names, name);
+  }
+  g_strfreev(install->result->plugins);
+  install->result->plugins = g_strv_builder_end(names);
+  install->file.name = manifest->name;
+  install->file.version = manifest->version;
+  install->file.licence = manifest->licence;
+  install->file.contract = manifest->contract;
+  install->file.manifest = install->text;
+  install->file.plugins = install->plugins;
+  install->file.n_plugins = n;
+}
+
+/* Everything that can be known without running code. FALSE: refused. */
+static gboolean inspect(Install *install)
+{
+  g_autoptr(GError) error = NULL;
+  install->bytes = weft_elf_load(install->path, &error);
+  if (!install->bytes)
+    return refuse(install, "unreadable", "%s", error->message);
+  gsize n_bytes, n_text;
+  const void *data = g_bytes_get_data(install->bytes, &n_bytes);
+  install->result->sha256 = weft_digest_of(data, n_bytes);
+  install->file.sha256 = install->result->sha256;
+  install->file.n_bytes = (gint64)n_bytes;
+  install->elf = weft_elf_parse(data, n_bytes, install->path, &error);
+  if (!install->elf)
+    return refuse(install, "no-plugin", "%s", error->message);
+  const char *text = g_bytes_get_data(install->elf->manifest, &n_text);
+  install->manifest = weft_manifest_parse(text, n_text, install->path, &error);
+  if (!install->manifest)
+    return refuse(install, "bad-manifest", "%s", error->message);
+  install->text = g_strndup(text, n_text);
+  install->file.machine = install->elf->machine;
+  describe(install);
+  if (install->manifest->contract != WEFT_CONTRACT_VERSION)
+    return refuse(install, "other-contract",
+                  "%s: its manifest is written for draft %u of the plugin contract, this host speaks draft %u; build the "
+                  "plugin against the headers of this version of Weft",
+                  install->path, install->manifest->contract, WEFT_CONTRACT_VERSION);
+  if (install->elf->machine != OWN_MACHINE)
+    return refuse(install, "other-machine", "%s: built for another processor (ELF machine %u, this is %u)",
+                  install->path, install->elf->machine, OWN_MACHINE);
+  for (gsize i = 0; install->elf->exported[i]; i++)
+    if (strcmp(install->elf->exported[i], WEFT_ENTRY_SYMBOL) != 0)
+      return refuse(install, "more-symbols",
+                    "%s: exports \"%s\"; a plugin exports " WEFT_ENTRY_SYMBOL " alone, or its names meet those of other "
+                    "plugins: compile with -fvisibility=hidden and link with -Wl,--exclude-libs,ALL",
+                    install->path, install->elf->exported[i]);
+  return TRUE;
+}
+
+/* TRUE: *unchanged says whether all of it is installed already. FALSE without error: refused. */
+static gboolean compare(Install *install, gboolean *unchanged, GError **error)
+{
+  guint n_same = 0;
+  for (guint i = 0; i < install->file.n_plugins; i++) {
+    g_autofree char *sha256 = NULL;
+    const char *id = install->plugins[i].id, *version = install->file.version;
+    if (!weft_registrar_holds(install->registrar, id, version, &sha256, error))
+      return FALSE;
+    if (sha256 && strcmp(sha256, install->file.sha256) != 0)
+      return refuse(install, "conflict",
+                    "%s: %s@%s is installed already with other content (sha256 %.12s, this is %.12s); raise the version "
+                    "in the manifest, or remove it first: weft plugin remove %s@%s",
+                    install->path, id, version, sha256, install->file.sha256, id, version);
+    n_same += sha256 != NULL;
+  }
+  *unchanged = n_same == install->file.n_plugins;
+  return TRUE;
+}
+
+static char *replace(const char *text, const char *from, const char *to)
+{
+  g_auto(GStrv) parts = g_strsplit(text, from, -1);
+  return g_strjoinv(to, parts);
+}
+
+static gboolean probe_and_commit(Install *install, const char *staged, GError **error)
+{
+  WeftProbeVerdict verdict;
+  guint timeout_ms = install->options->probe_timeout_ms ? install->options->probe_timeout_ms : WEFT_PROBE_TIMEOUT_MS;
+  if (!weft_probe_run(install->options->probe_program, staged, timeout_ms, &verdict, error))
+    return FALSE;
+  if (verdict.code) {
+    /* People know the file by the name they gave. */
+    g_autofree char *reason = replace(verdict.reason, staged, install->path);
+    refuse(install, verdict.code, "%s", reason);
+    weft_probe_verdict_clear(&verdict);
+    return FALSE;
+  }
+  install->result->outcome = WEFT_INSTALL_DONE;
+  return weft_registrar_commit(install->registrar, staged, &install->file, error);
+}
+
+/* FALSE with error, or without one: refused. */
+static gboolean run(Install *install, GError **error)
+{
+  gboolean unchanged = FALSE;
+  gsize n_bytes;
+  if (!inspect(install) || !compare(install, &unchanged, error))
+    return FALSE;
+  if (unchanged) {
+    install->result->outcome = WEFT_INSTALL_UNCHANGED;
+    return TRUE;
+  }
+  const void *data = g_bytes_get_data(install->bytes, &n_bytes);
+  g_autofree char *staged = weft_registrar_stage(install->registrar, data, n_bytes, install->file.sha256, error);
+  if (!staged)
+    return FALSE;
+  gboolean ok = probe_and_commit(install, staged, error);
+  if (!ok)
+    weft_registrar_discard(install->registrar, staged);
+  return ok;
+}
+
+WeftInstallResult *weft_install_file(WeftRegistrar *registrar, const char *path, const WeftInstallOptions *options,
+                                     GError **error)
+{
+  g_autoptr(GError) problem = NULL;
+  g_autoptr(WeftInstallResult) result = g_new0(WeftInstallResult, 1);
+  result->path = g_canonicalize_filename(path, NULL);
+  result->plugins = g_new0(char *, 1);
+  Install install = {.registrar = registrar, .options = options, .path = result->path, .result = result};
+  install.file.path = result->path;
+  install.file.bundled = options->bundled;
+  gboolean ok = run(&install, &problem);
+  if (!ok && !problem)
+    weft_registrar_refuse(registrar, &install.file, result->code, result->reason, &problem);
+  g_clear_pointer(&install.bytes, g_bytes_unref);
+  weft_elf_free(install.elf);
+  weft_manifest_unref(install.manifest);
+  g_free(install.text);
+  g_free(install.plugins);
+  if (!problem)
+    return g_steal_pointer(&result);
+  g_propagate_error(error, g_steal_pointer(&problem));
+  return NULL;
+}

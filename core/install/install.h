@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file install.h
+ * Brings a plugin file into a catalogue: parse the ELF file (no code runs) ->
+ * manifest, contract, machine, symbols -> digest -> probe in a process of its
+ * own -> commit. A refusal is recorded with its reason.
+ *
+ * Codes of refusals (stable): unreadable, no-plugin, bad-manifest,
+ * other-contract, other-machine, more-symbols, conflict, cannot-load,
+ * missing-library, no-entry, init-failed, no-node, bad-node, any-node,
+ * create-failed, other-ports, crashed, exited, hung.
+ */
+#ifndef WEFT_CORE_INSTALL_H
+#define WEFT_CORE_INSTALL_H
+
+#include "registrar.h"
+
+/** How long a probe may take, where nothing else is said. */
+#define WEFT_PROBE_TIMEOUT_MS 10000
+
+typedef struct {
+  const char *probe_program; /**< path of weft-probe */
+  guint probe_timeout_ms;    /**< 0: WEFT_PROBE_TIMEOUT_MS */
+  gboolean bundled;          /**< it comes with Weft */
+} WeftInstallOptions;
+
+typedef enum { WEFT_INSTALL_DONE, WEFT_INSTALL_UNCHANGED, WEFT_INSTALL_REFUSED } WeftInstallOutcome;
+
+typedef struct {
+  WeftInstallOutcome outcome;
+  char *path, *sha256;   /**< sha256: NULL when the file could not be read */
+  char *code, *reason;   /**< of a refusal; otherwise NULL */
+  char **plugins;        /**< `id@version`, NULL-terminated; empty when the manifest could not be read */
+} WeftInstallResult;
+
+void weft_install_result_free(WeftInstallResult *result);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(WeftInstallResult, weft_install_result_free)
+
+/** A refusal is a result; an error is a catalogue that cannot be written or a missing probe program. */
+WeftInstallResult *weft_install_file(WeftRegistrar *registrar, const char *path, const WeftInstallOptions *options,
+                                     GError **error);
+
+#endif
