@@ -1,0 +1,1 @@
+"""The training recipe of the digits example: data, augmentation, models, fusion."""

@@ -1,0 +1,159 @@
+"""The gated fusion and its training on frozen encoders, the calibrated heads, and the figures.
+
+Per modality, p = softmax(x . score / sqrt(d))^T x pools the tokens, h = W2 gelu(W1 p + b1) + b2 is what it says and
+q = sigmoid(G2 gelu(G1 p + c1) + c2) how far it is to be believed; the fused vector is the sum of q h over the
+modalities present (after Arevalo et al. 2017, Gated Multimodal Units).  With equal gates the head's answer is a
+product of experts.
+"""
+import random
+
+import numpy as np
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+from . import data, encoders, image, models, sound, text
+from .encoders import accuracy, log
+
+NAMES = ("picture", "speech", "words")
+D_FUSED, D_HIDDEN = 32, 64
+
+
+class Modality(nn.Module):
+    """One modality's score, value and gate; the attribute names are those of the weight file."""
+
+    def __init__(self, d):
+        super().__init__()
+        self.score = nn.Linear(d, 1, bias=False)
+        self.value1, self.value2 = nn.Linear(d, D_HIDDEN), nn.Linear(D_HIDDEN, D_FUSED)
+        self.gate1, self.gate2 = nn.Linear(d, D_HIDDEN), nn.Linear(D_HIDDEN, 1)
+
+    def forward(self, x, mask):
+        """Tokens [n, t, d] and their mask [n, t] -> value [n, D_FUSED], gate's logit [n]."""
+        s = self.score(x).squeeze(2) / x.shape[2] ** 0.5
+        p = torch.bmm(s.masked_fill(~mask, -1e9).softmax(1).unsqueeze(1), x).squeeze(1)
+        return self.value2(F.gelu(self.value1(p))), self.gate2(F.gelu(self.gate1(p))).squeeze(1)
+
+
+class GatedFusion(nn.Module):
+    """Fuses whichever modalities are present, and classifies; temperature is fitted afterwards."""
+
+    def __init__(self):
+        super().__init__()
+        dims = dict(zip(NAMES, (models.D_IMAGE, models.D_SOUND, models.D_TEXT)))
+        self.inputs = nn.ModuleDict({name: Modality(d) for name, d in dims.items()})
+        self.head = nn.Linear(D_FUSED, 10)
+        self.temperature = 1.0
+
+    def forward(self, tokens, present):
+        """tokens: name -> (x, mask); present: name -> bool [n].  Logits, gate logits and weights by name."""
+        fused, gates, qualities = 0, {}, {}
+        for name, (x, mask) in tokens.items():
+            value, gate = self.inputs[name](x, mask)
+            q = torch.sigmoid(gate) * present[name]
+            fused = fused + q.unsqueeze(1) * value
+            gates[name], qualities[name] = gate, q
+        total = sum(qualities.values())
+        return self.head(fused), gates, {k: q / total for k, q in qualities.items()}
+
+
+class Bank:
+    """Tokens of many inputs of one modality, with their digits and what the modality's own head answers."""
+
+    def __init__(self, model, inputs, digits):
+        self.digits, tokens, logits, masks = digits, [], [], []
+        model.eval()
+        with torch.no_grad():
+            for x in inputs:
+                out = model.encoder(**x) if isinstance(x, dict) else model.encoder(x)
+                tokens.append(out.last_hidden_state)
+                logits.append(model.head(out.pooler_output))
+                mask = x["attention_mask"] if isinstance(x, dict) else torch.ones(out.last_hidden_state.shape[:2])
+                masks.append(mask.bool())
+        longest = max(t.shape[1] for t in tokens)
+        fill = lambda t: F.pad(t, (0, 0) * (t.ndim - 2) + (0, longest - t.shape[1]))
+        self.tokens, self.masks = torch.cat([fill(t) for t in tokens]), torch.cat([fill(m) for m in masks])
+        self.logits = torch.cat(logits)
+        self.right = self.logits.argmax(1) == digits
+        self.rows = {d: torch.nonzero(digits == d).flatten() for d in range(-1, 10)}
+
+    def draw(self, digits):
+        """One row for each digit wanted, at random."""
+        out = torch.empty(len(digits), dtype=torch.long)
+        for d in digits.unique().tolist():
+            at = digits == d
+            out[at] = self.rows[d][torch.randint(len(self.rows[d]), (int(at.sum()),))]
+        return out
+
+
+def picture_bank(model, x, y, copies=1):
+    """Augmented pictures: a third clean, the rest with noise up to sigma 1.2."""
+    x, y = x.repeat(copies, 1, 1).float() / 255, y.repeat(copies)
+    x = image.augment(x, noise_share=0.65, invert_share=0.1)
+    return Bank(model, image.normalise(x).split(500), y)
+
+
+def speech_bank(model, clips, n, strength=1.0):
+    """Augmented clips, half of them in babble."""
+    (x, lengths), y = sound.pack(encoders.mels_of(clips)), encoders.digits_of(clips)
+    rows = torch.randint(len(y), (n,))
+    inputs = [sound.augment(x[r], lengths[r], hard=0.5, strength=strength, mask=False) for r in rows.split(250)]
+    return Bank(model, inputs, y[rows])
+
+
+def words_bank(model, tok, n, seed, nothing=0.08):
+    rng, words = random.Random(seed), text.words_by_language()
+    texts, digits = zip(*[text.sample(rng, words, nothing=nothing) for _ in range(n)])
+    return Bank(model, [encoders.encode(tok, texts[i:i + 250]) for i in range(0, n, 250)], torch.tensor(digits))
+
+
+SUBSETS = torch.tensor([[1, 1, 0]] * 5 + [[1, 1, 1]] * 2 + [[1, 0, 1], [0, 1, 1], [1, 0, 0], [0, 1, 0], [0, 0, 1]] * 2)
+
+
+def batch_of(banks, n):
+    """Inputs that agree on a digit, a random subset present; now and then the words say nothing."""
+    y = torch.randint(10, (n,))
+    kept = SUBSETS[torch.randint(len(SUBSETS), (n,))].bool()
+    silent = (torch.rand(n) < 0.1) & kept[:, :2].any(1)
+    rows = [banks[0].draw(y), banks[1].draw(y), banks[2].draw(torch.where(silent, -1, y))]
+    tokens = {k: (b.tokens[r], b.masks[r]) for k, b, r in zip(NAMES, banks, rows)}
+    return y, tokens, dict(zip(NAMES, kept.T)), {k: b.right[r].float() for k, b, r in zip(NAMES, banks, rows)}
+
+
+def fit_temperature(logits, y):
+    """The temperature of least cross entropy, by golden-section search on its logarithm."""
+    f = lambda t: F.cross_entropy(logits / np.exp(t), y).item()
+    a, b, g = -1.5, 1.5, (5 ** 0.5 - 1) / 2
+    while b - a > 1e-3:
+        c, d = b - g * (b - a), a + g * (b - a)
+        a, b = (a, d) if f(c) < f(d) else (c, b)
+    return float(np.exp((a + b) / 2))
+
+
+def train_fusion(banks, val_banks, steps=1500, seed=4, gate_loss=0.2):
+    """Trains with modality dropout; the gates are also told whether their own modality's head was right."""
+    torch.manual_seed(seed)
+    model = GatedFusion()
+    models.initialise(model)
+    ema = models.Ema(model, 0.995)
+    opt, schedule = models.optimizer(model, 3e-3, 0.02, steps)
+    for step in range(steps):
+        y, tokens, present, right = batch_of(banks, 256)
+        logits, gates, _ = model(tokens, present)
+        loss = F.cross_entropy(logits, y)
+        for name, gate in gates.items():
+            loss = loss + gate_loss * F.binary_cross_entropy_with_logits(gate, right[name])
+        opt.zero_grad()
+        loss.backward()
+        opt.step()
+        schedule.step()
+        ema.update(model)
+        if step % 500 == 499:
+            log(f"fusion {step + 1}/{steps} loss {loss.item():.3f}")
+    model = ema.model
+    with torch.no_grad():
+        y, tokens, present, _ = batch_of(val_banks, 3000)
+        logits = model(tokens, present)[0]
+    model.temperature = fit_temperature(logits, y)
+    log(f"fusion validation {accuracy(logits, y):.2f} temperature {model.temperature:.3f}")
+    return model

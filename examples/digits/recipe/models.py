@@ -1,0 +1,116 @@
+"""The three encoders, as transformers defines them, and how they are trained."""
+import copy
+import math
+
+import torch
+import torch.nn as nn
+from transformers import ASTConfig, ASTModel, BertConfig, BertModel, ViTConfig, ViTModel
+
+from . import sound
+
+D_IMAGE, D_SOUND, D_TEXT = 96, 96, 64
+
+
+def vit():
+    """28 x 28 grey, patches of 7: [16 + 1 tokens, 96]."""
+    return ViTModel(ViTConfig(hidden_size=D_IMAGE, num_hidden_layers=6, num_attention_heads=3, intermediate_size=192,
+                              image_size=28, patch_size=7, num_channels=1, hidden_dropout_prob=0.0,
+                              attention_probs_dropout_prob=0.0))
+
+
+def ast():
+    """Log-mel [48 frames, 48 bins], patches of 8 x 8 every 8 bins and 4 frames: [6 * 11 + 2 tokens, 96]."""
+    return ASTModel(ASTConfig(hidden_size=D_SOUND, num_hidden_layers=5, num_attention_heads=3, intermediate_size=192,
+                              num_mel_bins=sound.BINS, max_length=sound.FRAMES, patch_size=8, frequency_stride=8,
+                              time_stride=4, hidden_dropout_prob=0.1, attention_probs_dropout_prob=0.0))
+
+
+def bert(vocab_size):
+    """Word pieces, at most 32: [n tokens, 64]."""
+    return BertModel(BertConfig(vocab_size=vocab_size, hidden_size=D_TEXT, num_hidden_layers=3, num_attention_heads=2,
+                                intermediate_size=128, max_position_embeddings=32, hidden_dropout_prob=0.1,
+                                attention_probs_dropout_prob=0.0))
+
+
+def initialise(model):
+    """Unit-scale starts: the libraries' std of 0.02 is made for hidden sizes near 1,000 and is slow at 96."""
+    for name, p in model.named_parameters():
+        if "position_embeddings" in name or "_token" in name or "word_embeddings" in name:
+            nn.init.normal_(p, std=0.3)
+        elif p.ndim == 4:
+            nn.init.normal_(p, std=1 / math.sqrt(p[0].numel()))
+        elif p.ndim == 2 and "embeddings" not in name:
+            out = name.endswith("output.dense.weight")
+            nn.init.normal_(p, std=(0.4 if out else 1.0) / math.sqrt(p.shape[1]))
+    return model
+
+
+class Classifier(nn.Module):
+    """An encoder and a linear head on its pooled output."""
+
+    def __init__(self, encoder, n_special=0):
+        super().__init__()
+        self.encoder = initialise(encoder)
+        self.head = nn.Linear(encoder.config.hidden_size, 10)
+        self.n_special = n_special
+
+    def forward(self, x, keep=1.0):
+        """Logits [n, 10]; keep < 1 drops patches at random, another set for each item (training only)."""
+        if not self.n_special:
+            return self.head(self.encoder(**x).pooler_output)
+        m = self.encoder
+        h = m.embeddings(x)
+        if keep < 1:
+            n, t, d = h.shape
+            special, patches = h[:, :self.n_special], h[:, self.n_special:]
+            order = torch.rand(n, t - self.n_special).argsort(1)[:, :round((t - self.n_special) * keep)]
+            h = torch.cat([special, patches.gather(1, order.unsqueeze(2).expand(-1, -1, d))], 1)
+        h = m.layernorm(m.encoder(h)[0])
+        pooled = m.pooler(h) if getattr(m, "pooler", None) is not None else (h[:, 0] + h[:, 1]) / 2
+        return self.head(pooled)
+
+
+class Ema:
+    """Averages a model's weights while it trains; the average is what is kept."""
+
+    def __init__(self, model, decay):
+        self.model, self.decay, self.step = copy.deepcopy(model).eval(), decay, 0
+
+    def update(self, model):
+        self.step += 1
+        decay = min(self.decay, self.step / (self.step + 10))
+        with torch.no_grad():
+            for a, b in zip(self.model.parameters(), model.parameters()):
+                a.lerp_(b, 1 - decay)
+            for a, b in zip(self.model.buffers(), model.buffers()):
+                a.copy_(b)
+
+
+def optimizer(model, lr, decay, steps, warmup=0.05):
+    """AdamW (no decay on vectors) and a one-cycle cosine schedule; steps() it after every batch."""
+    flat = [p for p in model.parameters() if p.ndim < 2]
+    deep = [p for p in model.parameters() if p.ndim >= 2]
+    opt = torch.optim.AdamW([{"params": deep, "weight_decay": decay}, {"params": flat, "weight_decay": 0.0}], lr=lr,
+                            betas=(0.9, 0.98))
+
+    def rate(i):
+        w = warmup * steps
+        return (i + 1) / w if i < w else max(0.01, 0.5 * (1 + math.cos(math.pi * (i - w) / (steps - w))))
+    return opt, torch.optim.lr_scheduler.LambdaLR(opt, rate)
+
+
+class Convnet(nn.Module):
+    """The teacher of the speech encoder: it learns from few speakers what a transformer misses, and is not shipped."""
+
+    def __init__(self, width=32):
+        super().__init__()
+        def block(a, b, pool):
+            return [nn.Conv2d(a, b, 3, padding=1, bias=False), nn.BatchNorm2d(b), nn.ReLU(), nn.MaxPool2d(pool)]
+        w = width
+        self.body = nn.Sequential(*block(1, w, 2), *block(w, 2 * w, 2), *block(2 * w, 4 * w, 2),
+                                  *block(4 * w, 4 * w, (1, 2)))
+        self.drop, self.head = nn.Dropout(0.3), nn.Linear(4 * w * 3, 10)
+
+    def forward(self, x, keep=1.0):
+        h = self.body(x.unsqueeze(1)).mean(2)
+        return self.head(self.drop(h.flatten(1)))
