@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The host's end of the ring: laying out a call, publishing it, waiting. */
+#include "ring.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Above this, comparing before writing costs more than the cache lines it saves. */
+#define COMPARE_BYTES 4096u
+
+struct cursor {
+  uint64_t at, end;
+  int full;
+};
+
+static uint64_t take_room(struct cursor *cursor, uint64_t n_bytes)
+{
+  uint64_t at = cursor->at;
+  if (cursor->full || n_bytes > cursor->end - at) {
+    cursor->full = 1;
+    return 0;
+  }
+  cursor->at = (at + n_bytes + 63) & ~63ull;
+  if (cursor->at > cursor->end)
+    cursor->at = cursor->end;
+  return at;
+}
+
+static void put(struct weft_ring_host *ring, uint64_t at, const void *from, uint64_t n_bytes)
+{
+  char *to = (char *)ring->in + at;
+  if (!n_bytes || (n_bytes <= COMPARE_BYTES && !memcmp(to, from, n_bytes)))
+    return;
+  memcpy(to, from, n_bytes);
+}
+
+static uint64_t put_new(struct weft_ring_host *ring, struct cursor *cursor, const void *from, uint64_t n_bytes)
+{
+  if (!from)
+    return 0;
+  uint64_t at = take_room(cursor, n_bytes);
+  if (!cursor->full)
+    put(ring, at, from, n_bytes);
+  return at;
+}
+
+void weft_ring_host_init(struct weft_ring_host *ring, void *in, void *out, uint64_t n_bytes)
+{
+  memset(ring, 0, sizeof *ring);
+  ring->in = in;
+  ring->out = out;
+  ring->n_bytes = n_bytes;
+  ring->in_high = ring->out_high = WEFT_RING_PAGE;
+}
+
+static void put_tensor_head(const struct weft_tensor *tensor, struct weft_wire_tensor *wire)
+{
+  wire->n_bytes = tensor->n_bytes;
+  memcpy(wire->dims, tensor->dims, sizeof wire->dims);
+  wire->dtype = tensor->dtype;
+  wire->rank = tensor->rank;
+  wire->flags = tensor->flags;
+  wire->n_slots = tensor->n_slots;
+  wire->n_groups = tensor->n_groups;
+}
+
+static void put_index(struct weft_ring_host *ring, struct cursor *cursor, const struct weft_tensor *tensor,
+                      uint32_t n_items, struct weft_wire_tensor *wire)
+{
+  wire->slots = put_new(ring, cursor, tensor->slots, n_items * sizeof(int32_t));
+  wire->splits[0] = put_new(ring, cursor, tensor->splits[0], ((uint64_t)tensor->n_slots + 1) * sizeof(int64_t));
+  wire->splits[1] = put_new(ring, cursor, tensor->splits[1], ((uint64_t)tensor->n_groups + 1) * sizeof(int64_t));
+}
+
+static void post_items(struct weft_ring_host *ring, struct cursor *cursor, const struct weft_call *call, uint64_t at)
+{
+  const struct weft_context *last = NULL;
+  uint64_t last_at = 0;
+  for (uint32_t i = 0; i < call->n_items && !cursor->full; i++) {
+    const struct weft_item *item = &call->items[i];
+    if (item->context && item->context != last) {
+      const struct weft_context *c = item->context;
+      const char *text[6] = {c->subject, c->session, c->tenant, c->tier, c->language, c->trace_id};
+      uint64_t offsets[6];
+      for (int k = 0; k < 6; k++)
+        offsets[k] = put_new(ring, cursor, text[k], text[k] ? strlen(text[k]) + 1 : 0);
+      last = c;
+      last_at = put_new(ring, cursor, offsets, sizeof offsets);
+    }
+    struct weft_wire_item wire = {item->seed, item->stream, item->context ? last_at : 0, item->chunk_flags,
+                                  item->adapter_set};
+    if (!cursor->full)
+      put(ring, at + i * sizeof wire, &wire, sizeof wire);
+  }
+}
+
+static void post_inputs(struct weft_ring_host *ring, struct cursor *cursor, const struct weft_call *call, uint64_t at)
+{
+  for (uint32_t i = 0; i < call->n_inputs && !cursor->full; i++) {
+    struct weft_wire_tensor wire;
+    memset(&wire, 0, sizeof wire);
+    put_tensor_head(call->inputs[i], &wire);
+    put_index(ring, cursor, call->inputs[i], call->n_items, &wire);
+    wire.data = take_room(cursor, (uint64_t)wire.n_bytes);
+    if (cursor->full)
+      return;
+    put(ring, wire.data, call->inputs[i]->data, (uint64_t)wire.n_bytes);
+    put(ring, at + i * sizeof wire, &wire, sizeof wire);
+  }
+}
+
+/* Bytes of the rows that fit; dims that vary per call leave only n_bytes to go by. */
+static uint64_t output_bytes(const struct weft_output *output, struct cursor *cursor)
+{
+  if (output->rows_kind == WEFT_ROWS_EXACT)
+    return (uint64_t)output->tensor.n_bytes;
+  for (uint32_t d = 1; d < output->tensor.rank; d++)
+    if (output->tensor.dims[d] < 0)
+      return (uint64_t)output->tensor.n_bytes;
+  int64_t n;
+  if (__builtin_mul_overflow(output->n_rows_max, weft_row_bytes(&output->tensor), &n) || n < 0) {
+    cursor->full = 1;
+    return 0;
+  }
+  return (uint64_t)n;
+}
+
+static void lay_room(struct weft_ring_host *ring, struct cursor *out, const struct weft_call *call, uint32_t index)
+{
+  const struct weft_output *output = &call->outputs[index];
+  struct weft_ring_room *room = &ring->rooms[index];
+  uint64_t high = room->high;
+  memset(room, 0, sizeof *room);
+  room->high = high;
+  room->n_slots = output->tensor.n_slots;
+  if (!output->wanted)
+    return;
+  if (output->slots)
+    room->slots = take_room(out, call->n_items * sizeof(int32_t));
+  room->n_groups_max = output->n_groups_max;
+  if (output->splits[0] && output->rows_kind != WEFT_ROWS_EXACT)
+    room->splits[0] = take_room(out, ((uint64_t)room->n_slots + 1) * sizeof(int64_t));
+  if (output->rows_kind == WEFT_ROWS_DYNAMIC)
+    return;
+  if (output->splits[1] && output->rows_kind != WEFT_ROWS_EXACT)
+    room->splits[1] = take_room(out, ((uint64_t)output->n_groups_max + 1) * sizeof(int64_t));
+  room->n_data_bytes = output_bytes(output, out);
+  room->data = take_room(out, room->n_data_bytes);
+}
+
+/* A dynamic output has a range of its own, at the same place in every call; groups take the last eighth of it. */
+static void lay_range(const struct weft_output *output, struct weft_ring_room *room, uint64_t begin, uint64_t n_bytes)
+{
+  room->range = begin;
+  room->n_range_bytes = n_bytes;
+  if (!output->wanted)
+    return;
+  room->data = begin;
+  room->n_data_bytes = n_bytes;
+  if (!output->splits[1])
+    return;
+  uint64_t n_group_bytes = n_bytes / 8 / WEFT_RING_PAGE * WEFT_RING_PAGE;
+  int64_t n_groups = (int64_t)(n_group_bytes / sizeof(int64_t)) - 1;
+  room->n_data_bytes = n_bytes - n_group_bytes;
+  room->splits[1] = begin + room->n_data_bytes;
+  room->n_groups_max = output->n_groups_max < n_groups ? output->n_groups_max : n_groups;
+}
+
+static void lay_dynamic(struct weft_ring_host *ring, const struct weft_call *call)
+{
+  uint32_t n = 0, k = 0;
+  for (uint32_t i = 0; i < call->n_outputs; i++)
+    n += call->outputs[i].rows_kind == WEFT_ROWS_DYNAMIC;
+  if (!n)
+    return;
+  uint64_t begin = ring->n_bytes / 2, each = (ring->n_bytes - begin) / n / WEFT_RING_PAGE * WEFT_RING_PAGE;
+  for (uint32_t i = 0; i < call->n_outputs; i++)
+    if (call->outputs[i].rows_kind == WEFT_ROWS_DYNAMIC)
+      lay_range(&call->outputs[i], &ring->rooms[i], begin + k++ * each, each);
+}
+
+static void post_outputs(struct weft_ring_host *ring, struct cursor *cursor, const struct weft_call *call, uint64_t at)
+{
+  for (uint32_t i = 0; i < call->n_outputs && !cursor->full; i++) {
+    const struct weft_output *output = &call->outputs[i];
+    const struct weft_ring_room *room = &ring->rooms[i];
+    struct weft_wire_output wire;
+    memset(&wire, 0, sizeof wire);
+    put_tensor_head(&output->tensor, &wire.preset);
+    if (output->rows_kind == WEFT_ROWS_EXACT && output->wanted)
+      put_index(ring, cursor, &output->tensor, call->n_items, &wire.preset);
+    wire.data = room->data;
+    wire.n_data_bytes = room->n_data_bytes;
+    wire.slots = room->slots;
+    wire.splits[0] = room->splits[0];
+    wire.splits[1] = room->splits[1];
+    wire.n_rows_max = output->n_rows_max;
+    wire.n_groups_max = room->n_groups_max;
+    wire.wanted = output->wanted;
+    wire.rows_kind = output->rows_kind;
+    if (!cursor->full)
+      put(ring, at + i * sizeof wire, &wire, sizeof wire);
+  }
+}
+
+static weft_status refuse(struct weft_ring_host *ring, const char *segment, char *message)
+{
+  snprintf(message, WEFT_MESSAGE_BYTES,
+           "the call does not fit into the segment `%s` of %" PRIu64 " bytes; give it fewer or smaller items", segment,
+           ring->n_bytes);
+  return WEFT_NO_MEMORY;
+}
+
+/* The rooms of the outputs; the same page count whatever the worker makes of them. */
+static int lay_out(struct weft_ring_host *ring, const struct weft_call *call)
+{
+  struct cursor out = {WEFT_RING_PAGE, ring->n_bytes / 2, 0};
+  ring->answers = take_room(&out, call->n_outputs * sizeof(struct weft_wire_answer));
+  ring->item_status = take_room(&out, call->n_items * sizeof(weft_status));
+  for (uint32_t i = 0; i < call->n_outputs; i++)
+    lay_room(ring, &out, call, i);
+  ring->messages = take_room(&out, (uint64_t)call->n_items * WEFT_MESSAGE_BYTES);
+  lay_dynamic(ring, call);
+  if (out.at > ring->out_high)
+    ring->out_high = out.at;
+  return !out.full;
+}
+
+weft_status weft_ring_post(struct weft_ring_host *ring, const struct weft_call *call, char *message)
+{
+  if (call->n_items > ring->n_items_max) {
+    snprintf(message, WEFT_MESSAGE_BYTES, "a call of %u items; the node was activated for at most %u", call->n_items,
+             ring->n_items_max);
+    return WEFT_BAD_INPUT;
+  }
+  struct cursor in = {WEFT_RING_PAGE, ring->n_bytes, 0};
+  uint64_t items = take_room(&in, call->n_items * sizeof(struct weft_wire_item));
+  uint64_t inputs = take_room(&in, call->n_inputs * sizeof(struct weft_wire_tensor));
+  uint64_t outputs = take_room(&in, call->n_outputs * sizeof(struct weft_wire_output));
+  if (in.full)
+    return refuse(ring, "in", message);
+  if (!lay_out(ring, call))
+    return refuse(ring, "out", message);
+  post_outputs(ring, &in, call, outputs);
+  post_items(ring, &in, call, items);
+  post_inputs(ring, &in, call, inputs);
+  if (in.full)
+    return refuse(ring, "in", message);
+  if (in.at > ring->in_high)
+    ring->in_high = in.at;
+
+  struct weft_ring_in *head = ring->in;
+  head->n_items = call->n_items;
+  head->n_inputs = call->n_inputs;
+  head->n_outputs = call->n_outputs;
+  head->items = items;
+  head->inputs = inputs;
+  head->outputs = outputs;
+  head->messages = ring->messages;
+  head->item_status = ring->item_status;
+  head->answers = ring->answers;
+  __atomic_store_n(&head->cancel, 0, __ATOMIC_RELAXED);
+  ring->number = ring->number == UINT32_MAX ? 1 : ring->number + 1;
+  atomic_store(&head->call, ring->number);
+  if (atomic_load(&ring->out->worker_sleeps))
+    weft_futex_wake(&head->call);
+  return WEFT_OK;
+}
+
+int weft_ring_answered(const struct weft_ring_host *ring)
+{
+  return atomic_load(&ring->out->answer) == ring->number;
+}
+
+int weft_ring_ready(const struct weft_ring_host *ring)
+{
+  return weft_ring_answered(ring) || atomic_load(&ring->lost) == ring->number;
+}
+
+static int spin(const struct weft_ring_host *ring, uint64_t until)
+{
+  do {
+    for (int i = 0; i < 64; i++) {
+      if (weft_ring_ready(ring))
+        return 1;
+      weft_pause();
+    }
+  } while (weft_now_ns() < until);
+  return 0;
+}
+
+int weft_ring_wait(struct weft_ring_host *ring, uint64_t deadline_ns)
+{
+  if (weft_ring_ready(ring))
+    return 1;
+  if (ring->spin_ns && spin(ring, weft_now_ns() + ring->spin_ns))
+    return 1;
+  int ready = 0;
+  atomic_store(&ring->in->host_sleeps, 1);
+  for (;;) {
+    /* The value is read before `ready`: a worker that dies in between has it changed by weft_ring_bury. */
+    uint32_t value = atomic_load(&ring->out->answer);
+    ready = weft_ring_ready(ring);
+    if (ready || weft_futex_wait(&ring->out->answer, value, deadline_ns) == ETIMEDOUT)
+      break;
+  }
+  atomic_store(&ring->in->host_sleeps, 0);
+  return ready || weft_ring_ready(ring);
+}
+
+uint32_t weft_ring_bury(struct weft_ring_host *ring, int *lost)
+{
+  uint32_t call = atomic_load(&ring->in->call), answer = atomic_load(&ring->out->answer);
+  *lost = call && answer != call && atomic_load(&ring->lost) != call;
+  if (*lost) {
+    atomic_store(&ring->lost, call);
+    uint32_t other = answer + 0x40000000u;
+    atomic_store(&ring->out->answer, other == call ? other + 1 : other);
+    weft_futex_wake(&ring->out->answer);
+  }
+  return call;
+}
