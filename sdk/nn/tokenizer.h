@@ -68,7 +68,7 @@ struct weft_tokens {
  * text: [n_bytes] UTF-8, borrowed until return; may hold NUL. scratch: of
  * scratch_bytes(n_bytes), 8-byte aligned.
  * Errors: WEFT_BAD_INPUT (invalid UTF-8, with the byte offset; beyond
- * WEFT_TOKENIZER_MAX_BYTES; max_tokens < n_special).
+ * WEFT_TOKENIZER_MAX_BYTES), WEFT_BAD_CONFIG (max_tokens < n_special).
  */
 weft_status weft_tokenizer_encode(const struct weft_tokenizer *tokenizer, const void *text, uint64_t n_bytes,
                                   int64_t max_tokens, struct weft_tokens *out, void *scratch, char *message);
