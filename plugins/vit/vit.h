@@ -12,7 +12,8 @@ struct vit {
   int64_t n_channels, height, width; /* of the model's input */
   int64_t patch_y, patch_x;          /* pixels of a patch */
   int64_t n_rows, n_columns;         /* patches */
-  int pixels, pixels_size, values, values_size; /* bound inputs, or -1 */
+  int as_values;                     /* node vit-values: floats come in, not bytes */
+  int picture, size;                 /* bound inputs */
 };
 
 /* Reads the folder, compiles. On failure host->fail was called; vit is left for weft_nn_encoder_clear. */

@@ -70,10 +70,6 @@ static WeftDriver *start(const Case *c, uint32_t n_threads)
   weft_test_threads(n_threads);
   WeftDriver *d = weft_driver_new(c->plugin, c->plugin);
   weft_driver_model(d, model, "0123");
-  if (strcmp(c->plugin, "vit") == 0) {
-    weft_driver_bind(d, "pixels", NULL, -1);
-    weft_driver_bind(d, "pixels.size", NULL, -1);
-  }
   weft_driver_limits(d, MAX_ITEMS, 1 << 18, 1024);
   weft_status status = weft_driver_start(d);
   if (status != WEFT_OK)
