@@ -11,9 +11,11 @@ Each folder NAME here holds `golden.safetensors`:
   N.tokens [T,d] f32        last_hidden_state
   N.pooled [d] f32          pooler_output; without a pooler the first row of tokens
   N.ids [T] i32, N.origin [T,2] i32   (bert) token ids and the bytes they stand for
+  sha256 [32] u8            of the model.safetensors that answered
 Seeds are fixed: the same versions (requirements.txt) write the same bytes.
 """
 import argparse
+import hashlib
 import pathlib
 
 import numpy as np
@@ -68,9 +70,11 @@ def put(golden, n, result):
         golden[f"{n}.{key}"] = np.ascontiguousarray(value, dtype=np.float32)
 
 
-def write(name, golden):
+def write(name, golden, model):
     folder = HERE / name
     folder.mkdir(exist_ok=True)
+    digest = hashlib.sha256((model / "model.safetensors").read_bytes()).digest()
+    golden["sha256"] = np.frombuffer(digest, dtype=np.uint8)
     save_file(golden, folder / "golden.safetensors")
     print(name, {k: v.shape for k, v in golden.items() if k.startswith("0.")})
 
@@ -156,7 +160,7 @@ def vit(name, seed, config, pooler, processor, grey):
     processor.save_pretrained(folder)
     size = config["image_size"]
     h, w = size if isinstance(size, list) else (size, size)
-    write(name, image_golden(model, processor, pictures_of(generator, [(h, w), (h, w), (h + 9, w + 14)], grey)))
+    write(name, image_golden(model, processor, pictures_of(generator, [(h, w), (h, w), (h + 9, w + 14)], grey)), folder)
 
 
 def ast(name, seed, config, rate):
@@ -168,7 +172,7 @@ def ast(name, seed, config, rate):
     model.save_pretrained(folder)
     extractor.save_pretrained(folder)
     full = 400 + 160 * (config["max_length"] - 1)
-    write(name, audio_golden(model, extractor, clips_of(generator, rate, [full, full // 2 + 7, full + 1234])))
+    write(name, audio_golden(model, extractor, clips_of(generator, rate, [full, full // 2 + 7, full + 1234])), folder)
 
 
 def tokenizer_of(lower):
@@ -190,7 +194,7 @@ def bert(name, seed, config, pooler, lower):
     tokenizer.save_pretrained(folder)
     write(name, text_golden(model, tokenizer, [
         "seven", "Zero, thirteen! TWO fifty-ones.", "Séptimo  ÜBER 零一 ноль\tдва ß x9 'nein'",
-        "one two three four five six seven eight nine " * 4]))
+        "one two three four five six seven eight nine " * 4]), folder)
 
 
 def random_checkpoints():
@@ -222,14 +226,15 @@ def digits(models_folder):
     model = ViTModel.from_pretrained(models_folder / "vit", attn_implementation="eager").eval()
     grey = model.config.num_channels == 1
     write("digits-vit", image_golden(model, ViTImageProcessor.from_pretrained(models_folder / "vit"),
-                                     pictures_of(generator, [(28, 28), (28, 28), (60, 45)], grey)))
+                                     pictures_of(generator, [(28, 28), (28, 28), (60, 45)], grey)), models_folder / "vit")
     model = ASTModel.from_pretrained(models_folder / "ast", attn_implementation="eager").eval()
     extractor = ASTFeatureExtractor.from_pretrained(models_folder / "ast")
     write("digits-ast", audio_golden(model, extractor, clips_of(generator, extractor.sampling_rate,
-                                                                [4000, 9001, 20000])))
+                                                                [4000, 9001, 20000])), models_folder / "ast")
     model = BertModel.from_pretrained(models_folder / "bert", attn_implementation="eager").eval()
     tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(models_folder / "bert" / "tokenizer.json"))
-    write("digits-bert", text_golden(model, tokenizer, ["seven", "Sieben", "cinq", "零", "quatre vingt! Ñandú"]))
+    write("digits-bert", text_golden(model, tokenizer, ["seven", "Sieben", "cinq", "零", "quatre vingt! Ñandú"]),
+          models_folder / "bert")
 
 
 def main():

@@ -23,7 +23,9 @@ typedef struct {
 static const Case cases[] = {
     {"vit-a", "vit", "tests/golden/vit-a/model"},       {"vit-b", "vit", "tests/golden/vit-b/model"},
     {"ast-a", "ast", "tests/golden/ast-a/model"},       {"ast-b", "ast", "tests/golden/ast-b/model"},
+    {"bert-a", "bert", "tests/golden/bert-a/model"},    {"bert-b", "bert", "tests/golden/bert-b/model"},
     {"digits-vit", "vit", "examples/digits/models/vit"}, {"digits-ast", "ast", "examples/digits/models/ast"},
+    {"digits-bert", "bert", "examples/digits/models/bert"},
 };
 
 typedef struct {
@@ -37,6 +39,25 @@ static const struct weft_safetensors_tensor *tensor_of(const Golden *g, int item
 {
   g_autofree char *name = g_strdup_printf("%d.%s", item, part);
   return weft_safetensors_find(g->file, name);
+}
+
+/* The weights are those that the golden file was made with. */
+static void check_weights(const Golden *g)
+{
+  guint8 digest[32];
+  gsize n = sizeof digest, n_bytes;
+  g_autofree char *bytes = NULL;
+  g_autoptr(GError) error = NULL;
+  g_autofree char *path = g_test_build_filename(G_TEST_DIST, g->c->model, "model.safetensors", NULL);
+  if (!g_file_get_contents(path, &bytes, &n_bytes, &error))
+    g_error("%s", error->message);
+  g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
+  g_checksum_update(sum, (const guchar *)bytes, (gssize)n_bytes);
+  g_checksum_get_digest(sum, digest, &n);
+  const struct weft_safetensors_tensor *expected = weft_safetensors_find(g->file, "sha256");
+  if (memcmp(digest, expected->data, sizeof digest) != 0)
+    g_error("%s: not the weights of the golden file; remake it with tests/golden/make_models.py%s", path,
+            g_str_has_prefix(g->c->name, "digits") ? " --digits examples/digits/models" : "");
 }
 
 /* FALSE: the files are not there, and the test is skipped. */
@@ -55,6 +76,7 @@ static gboolean golden_open(Golden *g, const Case *c)
   while (tensor_of(g, g->n, "tokens"))
     g->n++;
   g_assert_cmpint(g->n, >=, 3);
+  check_weights(g);
   return TRUE;
 }
 
