@@ -62,43 +62,68 @@ static char *input_list(const WeftPluginSpec *spec, GPtrArray *names)
   return g_string_free(list, FALSE);
 }
 
-/* The input for one entry of `in`; NULL: reported. */
-static const WeftPortSpec *input_for(WeftBuilder *builder, const WeftStep *step, const WeftReference *reference)
+/* Whether an output could feed an input, as far as the manifests tell. */
+static gboolean fits(const WeftPortSpec *input, const WeftPortSpec *output)
 {
-  const WeftPluginSpec *spec = step->found->spec;
-  const WeftPortSpec *only = NULL, *variadic = NULL;
-  guint n = 0;
+  gboolean fit = weft_dtype_equal(input->dtype, output->dtype) && input->rank == output->rank &&
+                 input->n_splits == output->n_splits;
+  for (guint d = 1; fit && d < input->rank; d++)
+    fit = input->dims[d].size <= 0 || output->dims[d].size <= 0 || input->dims[d].size == output->dims[d].size;
+  for (guint i = 0; fit && i < input->attributes->len; i++) {
+    const WeftAttribute *wanted = input->attributes->pdata[i];
+    const char *given = weft_port_spec_attribute(output, wanted->key);
+    fit = !given || strcmp(given, wanted->value) == 0;
+  }
+  return fit;
+}
+
+/* The input for `in: SOURCE.PORT` without a name: the only one, or the first that the output fits. */
+static const WeftPortSpec *unnamed_input(const WeftPluginSpec *spec, const WeftPortSpec *output)
+{
+  const WeftPortSpec *first = NULL;
   for (guint i = 0; i < spec->inputs->len; i++) {
     const WeftPortSpec *port = spec->inputs->pdata[i];
     if (port->base)
       continue;
-    n++;
-    only = port;
+    if (port->variadic)
+      return NULL;
+    if (!first || (output && fits(port, output) && !fits(first, output)))
+      first = port;
+  }
+  return first;
+}
+
+/* The input of that name, or the variadic one; NULL: none. */
+static const WeftPortSpec *named_input(const WeftPluginSpec *spec, const char *key)
+{
+  const WeftPortSpec *variadic = NULL;
+  for (guint i = 0; i < spec->inputs->len; i++) {
+    const WeftPortSpec *port = spec->inputs->pdata[i];
+    if (!port->base && !port->variadic && strcmp(port->name, key) == 0)
+      return port;
     if (port->variadic)
       variadic = port;
-    else if (reference->key && strcmp(port->name, reference->key) == 0)
-      return port;
   }
-  if (!reference->key && n == 1 && !variadic)
-    return only;
-  if (reference->key && variadic)
-    return variadic;
+  return variadic;
+}
+
+static void report_no_input(WeftBuilder *builder, const WeftStep *step, const WeftReference *reference)
+{
   g_autoptr(GPtrArray) names = g_ptr_array_new();
-  g_autofree char *list = input_list(spec, names);
+  g_autofree char *list = input_list(step->found->spec, names);
   WeftDiagnostic *fault;
   if (reference->key) {
     fault = weft_fault(builder->diagnostics, reference->key_at, "unknown-input", "%s has no input \"%s\"",
                        step->found->label, reference->key);
-    weft_diagnostic_hint(fault, n ? "its inputs are %s" : "it has none%s", list);
+    weft_diagnostic_hint(fault, names->len ? "its inputs are %s" : "it has none%s", list);
     weft_diagnostic_closest(fault, reference->key, (const char *const *)names->pdata, names->len);
   } else {
-    fault = weft_fault(builder->diagnostics, reference->at, "which-input", "%s has %s: say which one \"%s\" feeds",
-                       step->found->label, n ? list : "no inputs", reference->at->text);
-    weft_diagnostic_hint(fault, "such as in: {%s: %s}", variadic || !only ? "NAME" : only->name,
-                         reference->at->text);
+    fault = weft_fault(builder->diagnostics, reference->at, "which-input", "%s %s%s: \"%s\" needs a name there",
+                       step->found->label, names->len ? "takes any number of inputs by name, " : "has no inputs", list,
+                       reference->at->text);
+    weft_diagnostic_hint(fault, "such as in: {NAME: %s}", reference->at->text);
   }
   weft_diagnostic_at(fault, step->name, NULL);
-  return NULL;
 }
 
 static void add(WeftStep *step, const WeftPortSpec *spec, const WeftReference *reference, int output)
@@ -166,8 +191,12 @@ static gboolean bind_references(WeftBuilder *builder, WeftStep *step, guint8 *co
   gboolean ok = TRUE;
   for (guint k = 0; k < in->len; k++) {
     const WeftReference *reference = weft_reference_at(in, k);
-    const WeftPortSpec *port = input_for(builder, step, reference);
     int output = weft_reference_output(builder, reference, step->name);
+    const WeftPluginSpec *source = output >= 0 ? source_of(builder, reference)->found->spec : NULL;
+    const WeftPortSpec *port = reference->key ? named_input(spec, reference->key)
+                                              : unnamed_input(spec, source ? source->outputs->pdata[output] : NULL);
+    if (!port)
+      report_no_input(builder, step, reference);
     for (guint i = 0; port && i < spec->inputs->len; i++)
       connected[i] |= spec->inputs->pdata[i] == port;
     if (port && output >= 0)
@@ -232,6 +261,12 @@ gboolean weft_step_bind(WeftBuilder *builder, WeftStep *step)
   g_autofree guint8 *connected = g_malloc0(spec->inputs->len + 1);
   gboolean ok = bind_references(builder, step, connected);
   ok = check_connected(builder, step, connected) && ok;
+  if (ok && step->bindings->len == 0) {
+    WeftDiagnostic *fault = weft_fault(builder->diagnostics, step->node->at, "not-connected", "nothing feeds %s",
+                                       step->found->label);
+    weft_diagnostic_hint(weft_diagnostic_at(fault, step->name, NULL), "such as in: NODE.PORT");
+    ok = FALSE;
+  }
   for (guint i = 0; i < spec->inputs->len; i++) {
     const WeftPortSpec *port = spec->inputs->pdata[i];
     if (port->base)

@@ -18,8 +18,11 @@ static gint64 sum(gint64 a, gint64 b)
   return MIN(a + b, ROWS_MAX);
 }
 
+/* A term that takes rows away leaves the bound of the others. */
 static gint64 product(gint64 factor, gint64 n)
 {
+  if (factor < 0)
+    return 0;
   return factor && n > ROWS_MAX / factor ? ROWS_MAX : factor * n;
 }
 

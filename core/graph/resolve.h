@@ -120,6 +120,7 @@ gboolean weft_step_take_ports(WeftBuilder *builder, WeftStep *step, const struct
 const WeftOffer *weft_binding_offer(const WeftBuilder *builder, const WeftBinding *binding);
 /** The attribute of a port, or NULL. */
 const char *weft_port_attribute(const struct weft_port *port, const char *key);
+const char *weft_port_spec_attribute(const WeftPortSpec *spec, const char *key);
 
 /* build.c: create, ports, activate; and the graph of all steps. */
 gboolean weft_step_build(WeftBuilder *builder, WeftStep *step);

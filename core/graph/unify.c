@@ -41,7 +41,7 @@ static char *describe_port(const struct weft_port *port)
   return g_string_free(text, FALSE);
 }
 
-static const char *spec_attribute(const WeftPortSpec *spec, const char *key)
+const char *weft_port_spec_attribute(const WeftPortSpec *spec, const char *key)
 {
   for (guint i = 0; i < spec->attributes->len; i++) {
     const WeftAttribute *attribute = spec->attributes->pdata[i];
@@ -61,7 +61,7 @@ static char *describe_spec(const WeftPortSpec *spec)
     else
       g_string_append_printf(text, ", %s", spec->dims[d].name ? spec->dims[d].name : "*");
   }
-  describe_tail(text, spec->n_splits, spec_attribute(spec, WEFT_ATTRIBUTE_MODALITY));
+  describe_tail(text, spec->n_splits, weft_port_spec_attribute(spec, WEFT_ATTRIBUTE_MODALITY));
   return g_string_free(text, FALSE);
 }
 
@@ -241,7 +241,7 @@ static gboolean check_terms(const WeftStep *step, const struct weft_port *port)
     const struct weft_rows_term *term = &port->terms[t];
     gboolean of_items = term->of == WEFT_COUNT_ITEMS;
     gboolean named = term->input >= 0 && (guint)term->input < step->bindings->len;
-    if (term->of > WEFT_COUNT_GROUPS || term->factor < 0 || (!of_items && !named))
+    if (term->of > WEFT_COUNT_GROUPS || (!of_items && !named))
       return FALSE;
   }
   return TRUE;
@@ -291,7 +291,7 @@ static gboolean merge_attributes(WeftBuilder *builder, const WeftStep *step, con
   guint n = spec->attributes->len;
   for (guint i = 0; i < answered->n_attributes; i++) {
     const struct weft_attribute *attribute = &answered->attributes[i];
-    const char *said = spec_attribute(spec, attribute->key);
+    const char *said = weft_port_spec_attribute(spec, attribute->key);
     if (!said)
       list[n++] = *attribute;
     else if (strcmp(said, attribute->value) != 0) {

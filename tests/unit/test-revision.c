@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Pipelines of the test plugins, built into graphs and run: plain (reader), source, pass, fault. */
+#include "install.h"
+#include "resolve.h"
+
+#include <glib/gstdio.h>
+#include <string.h>
+
+#define HEAD "weft: 1\nname: t\ninputs: {words: {type: bytes}}\n"
+
+typedef struct {
+  WeftCatalogue *catalogue;
+  struct weft_pool_impl *pool;
+  struct weft_runtime *runtime;
+  char *folder;
+} Fixture;
+
+static Fixture fixture;
+
+typedef struct {
+  WeftDiagnostics *diagnostics;
+  WeftPipeline *pipeline;
+  WeftRevision *revision;
+  char *text;
+} Built;
+
+static Built build_with(const char *text, const WeftBuildOptions *options)
+{
+  Built built = {.diagnostics = weft_diagnostics_new("t.yaml")};
+  g_autofree char *path = g_build_filename(fixture.folder, "t.yaml", NULL);
+  built.pipeline = weft_pipeline_parse(text, strlen(text), path, built.diagnostics);
+  if (built.pipeline)
+    built.revision =
+        weft_revision_build(built.pipeline, fixture.catalogue, fixture.runtime, options, built.diagnostics);
+  built.text = weft_diagnostics_text(built.diagnostics);
+  return built;
+}
+
+static Built build(const char *text)
+{
+  WeftBuildOptions options = {.isolate = "none"};
+  return build_with(text, &options);
+}
+
+static void built_clear(Built *built)
+{
+  weft_revision_free(built->revision);
+  weft_pipeline_free(built->pipeline);
+  weft_diagnostics_free(built->diagnostics);
+  g_free(built->text);
+}
+
+static void expect_messages(const char *text, const char *messages)
+{
+  Built built = build(text);
+  g_assert_cmpstr(built.text, ==, messages);
+  g_assert_cmpint(built.revision == NULL, ==, built.diagnostics->n_errors > 0);
+  built_clear(&built);
+}
+
+/* The sixteen numbers that the graph's first output answers for one text. */
+static void run_one(WeftRevision *revision, const char *text, float *out)
+{
+  struct weft_blob blob = {text, strlen(text), 1};
+  struct weft_request request = {.inputs = &blob};
+  struct weft_frame *frame = NULL;
+  guint n = 0;
+  g_assert_cmpint(weft_graph_run(weft_revision_graph(revision), &request, 1, &frame), ==, WEFT_OK);
+  if (weft_frame_status(frame, 0) != WEFT_OK)
+    g_error("%s", weft_frame_message(frame, 0));
+  const WeftRevisionOutput *outputs = weft_revision_outputs(revision, &n);
+  const struct weft_tensor *value = weft_frame_value(frame, outputs[0].value);
+  g_assert_nonnull(value);
+  struct weft_rows rows = weft_rows_of(value, 0);
+  g_assert_cmpint(rows.end - rows.begin, ==, 1);
+  memcpy(out, (const float *)value->data + rows.begin * 16, 16 * sizeof *out);
+  weft_frame_release(frame);
+}
+
+static void test_revision_chain(void)
+{
+  Built built = build(HEAD "nodes:\n  a: {use: source@^1, in: words}\n  b: {use: pass, in: a}\n  c: {use: pass@1.0.0, in: {x: "
+                           "b.y}}\noutputs: {y: c}\n");
+  g_assert_cmpstr(built.text, ==, "");
+  float y[16];
+  run_one(built.revision, "abcdefghijklmnopq", y);
+  g_assert_cmpfloat(y[0], ==, 'a' + 'q');
+  g_assert_cmpfloat(y[15], ==, 'p');
+  guint n = 0;
+  const WeftRevisionNode *nodes = weft_revision_nodes(built.revision, &n);
+  g_assert_cmpuint(n, ==, 4);
+  g_assert_cmpstr(nodes[0].name, ==, "words");
+  g_assert_cmpstr(nodes[0].plugin, ==, "plain");
+  g_assert_cmpstr(nodes[3].inputs[0], ==, "b.y");
+  g_assert_null(nodes[3].inputs[1]);
+  g_assert_false(nodes[3].isolated);
+  g_assert_cmpuint(strlen(weft_revision_digest(built.revision)), ==, 64);
+  built_clear(&built);
+}
+
+static char *digest_of(const char *text)
+{
+  Built built = build(text);
+  g_assert_cmpstr(built.text, ==, "");
+  char *digest = g_strdup(weft_revision_digest(built.revision));
+  built_clear(&built);
+  return digest;
+}
+
+static void test_revision_digest(void)
+{
+  g_autofree char *one = digest_of(HEAD "nodes: {a: {use: fault, in: words}}\noutputs: {y: a}\n");
+  g_autofree char *same = digest_of("# said otherwise\n" HEAD "nodes:\n  a:\n    in: {text: words.text}\n    use: fault@^1\n"
+                                    "outputs: {y: a.y}\n");
+  g_autofree char *other = digest_of(HEAD "nodes: {a: {use: fault, in: words, params: {ms: 1 s}}}\noutputs: {y: a}\n");
+  g_assert_cmpstr(one, ==, same);
+  g_assert_cmpstr(one, !=, other);
+}
+
+static void test_revision_params(void)
+{
+  expect_messages(HEAD "nodes: {a: {use: fault, in: words, params: {ms: 20}}}\noutputs: {y: a}\n",
+                  "t.yaml:4:49: node \"a\": parameter \"ms\" of fault@1.0.0 needs a unit, found \"20\"\n"
+                  "  hint: such as 20 ms\n");
+  expect_messages(HEAD "nodes: {a: {use: fault, in: words, params: {ms: 61 s}}}\noutputs: {y: a}\n",
+                  "t.yaml:4:49: node \"a\": parameter \"ms\" of fault@1.0.0 must be between 0 and 60000 ms, found 61 s\n");
+  expect_messages(HEAD "nodes: {a: {use: fault, in: words, params: {ms: 0.5 ms}}}\noutputs: {y: a}\n",
+                  "t.yaml:4:49: node \"a\": parameter \"ms\" of fault@1.0.0 is a whole number, found \"0.5 ms\"\n");
+  expect_messages(HEAD "nodes: {a: {use: fault, in: words, params: {how: sgv, [ms]: 3}}}\noutputs: {y: a}\n",
+                  "t.yaml:4:55: a key must be a word, not a list\n");
+  expect_messages(HEAD "nodes: {a: {use: fault, in: words, params: {how: sgv, mss: 3 ms}}}\noutputs: {y: a}\n",
+                  "t.yaml:4:50: node \"a\": parameter \"how\" of fault@1.0.0 is one of none, segv, abort, hang, exit, fail, "
+                  "internal, slow, found \"sgv\"\n  hint: did you mean \"segv\"?\n"
+                  "t.yaml:4:55: node \"a\": fault@1.0.0 has no parameter \"mss\"\n  hint: did you mean \"ms\"?\n");
+}
+
+static void test_revision_failure_is_told_once(void)
+{
+  Built built = build(HEAD "nodes:\n  a: {use: fault, in: words, params: {how: fail, at: create}}\n  b: {use: pass, in: a}\n"
+                           "  c: {use: pass, in: b}\noutputs: {y: c}\n");
+  g_assert_null(built.revision);
+  g_assert_cmpuint(built.diagnostics->n_errors, ==, 1);
+  g_assert_true(g_str_has_prefix(built.text, "t.yaml:5:12: node \"a\": fault@1.0.0: "));
+  built_clear(&built);
+  built = build(HEAD "nodes:\n  a: {use: sauce, in: words}\n  b: {use: pass, in: a.z}\n  c: {use: pass, in: {z: b}}\n"
+                     "outputs: {y: c.z}\n");
+  g_assert_cmpuint(built.diagnostics->n_errors, ==, 4); /* sauce, the input z, x not connected, the output z */
+  built_clear(&built);
+}
+
+static void test_revision_isolate(void)
+{
+  WeftBuildOptions options = {.isolate = "b,wrods"};
+  Built built = build_with(HEAD "nodes: {a: {use: source, in: words}, b: {use: pass, in: a}}\noutputs: {y: b}\n", &options);
+  g_assert_cmpstr(built.text, ==, "t.yaml: --isolate names \"wrods\", which is no node or input here\n"
+                                  "  hint: did you mean \"words\"?\n");
+  built_clear(&built);
+  options.isolate = "b"; /* and no worker program is known */
+  built = build_with(HEAD "nodes: {a: {use: source, in: words}, b: {use: pass, in: a}}\noutputs: {y: b}\n", &options);
+  g_assert_cmpuint(built.diagnostics->n_errors, ==, 1);
+  g_assert_true(g_str_has_prefix(built.text, "t.yaml:4:47: node \"b\": pass@1.0.0 is to run in a process of its own"));
+  built_clear(&built);
+}
+
+static void test_revision_require(void)
+{
+  Built built = build("weft: 1\nname: t\ninputs: {a: {type: bytes, optional: true}, b: {type: bytes, optional: true}, c: {type: "
+                      "bytes}}\nrequire: any(a, b)\nnodes: {s: {use: source, in: a}, t: {use: source, in: b}, u: {use: source, "
+                      "in: c}}\noutputs: {s: s, t: t, u: u}\n");
+  g_assert_cmpstr(built.text, ==, "");
+  char *missing = NULL;
+  gboolean present[3] = {TRUE, FALSE, TRUE};
+  g_assert_true(weft_revision_require(built.revision, present, &missing));
+  present[0] = FALSE;
+  g_assert_false(weft_revision_require(built.revision, present, &missing));
+  g_assert_cmpstr(missing, ==, "the pipeline requires any(a, b)");
+  g_clear_pointer(&missing, g_free);
+  present[1] = TRUE;
+  present[2] = FALSE;
+  g_assert_false(weft_revision_require(built.revision, present, &missing));
+  g_assert_cmpstr(missing, ==, "the pipeline needs the input c");
+  g_free(missing);
+  built_clear(&built);
+}
+
+static void test_revision_resources(void)
+{
+  g_autofree char *model = g_build_filename(fixture.folder, "model", NULL);
+  g_autofree char *file = g_build_filename(model, "config.json", NULL), *inner = g_build_filename(model, "sub", NULL);
+  g_mkdir(model, 0755);
+  g_mkdir(inner, 0755);
+  g_assert_true(g_file_set_contents(file, "{}", 2, NULL));
+  Built built = build(HEAD "models: {m: model/}\nnodes: {s: {use: source, in: words}}\noutputs: {s: s}\n");
+  g_assert_nonnull(built.revision);
+  WeftNodeDecl node = *weft_node_at(built.pipeline, 0);
+  node.model = 0;
+  WeftStep step = {.name = "s", .node = &node};
+  WeftBuilder builder = {.revision = built.revision, .pipeline = built.pipeline, .catalogue = fixture.catalogue};
+  struct weft_step_setup setup;
+  struct weft_resource one, two;
+  weft_step_setup_init(&setup, &builder, &step);
+  g_assert_cmpint(setup.setup.resource_open(&setup.setup, "model/config.json", 0, &one), ==, WEFT_OK);
+  g_assert_cmpint(setup.setup.resource_open(&setup.setup, "model/config.json", 0, &two), ==, WEFT_OK);
+  g_assert_cmpmem(one.data, one.n_bytes, "{}", 2);
+  g_assert_true(one.data == two.data && one.id == two.id && one.id != 0);
+  g_assert_cmpint(setup.setup.resource_open(&setup.setup, "model/none", WEFT_RESOURCE_OPTIONAL, &one), ==, WEFT_OK);
+  g_assert_null(one.data);
+  g_assert_cmpint(setup.setup.resource_open(&setup.setup, "model/none", 0, &one), ==, WEFT_BAD_CONFIG);
+  g_assert_cmpstr(setup.setup.message, ==, "model \"m\" has no file \"none\" (folder \"model/\")");
+  static const char *const refused[] = {"model/../t.yaml", "model//etc/passwd", "model/", "self/x", "model/sub", "/etc/passwd",
+                                        "model/sub/../config.json"};
+  for (guint i = 0; i < G_N_ELEMENTS(refused); i++)
+    g_assert_cmpint(setup.setup.resource_open(&setup.setup, refused[i], 0, &one), ==, WEFT_BAD_CONFIG);
+  built_clear(&built);
+}
+
+static void test_revision_limits(void)
+{
+  Built built = build(HEAD "nodes: {s: {use: source, in: words}, p: {use: pass, in: s}}\noutputs: {s: p}\n");
+  g_assert_nonnull(built.revision);
+  const WeftStep *steps = built.revision->steps; /* words, s, p */
+  g_assert_cmpint(steps[0].limits.n_items, ==, WEFT_FRAME_ITEMS);
+  g_assert_cmpint(steps[0].limits.n_rows[0], ==, WEFT_INPUT_MAX_BYTES);
+  g_assert_cmpint(steps[1].limits.n_rows[0], ==, WEFT_INPUT_MAX_BYTES); /* the reader keeps its rows */
+  g_assert_cmpint(steps[2].limits.n_rows[0], ==, WEFT_FRAME_ITEMS);
+  g_assert_cmpint(steps[2].limits.n_groups[0], ==, 0);
+  built_clear(&built);
+}
+
+static void test_revision_long_chain(void)
+{
+  g_autoptr(GString) text = g_string_new(HEAD "nodes:\n  n0: {use: source, in: words}\n");
+  for (guint i = 1; i < 20000; i++)
+    g_string_append_printf(text, "  n%u: {use: pass, in: n%u}\n", i, i - 1);
+  g_string_append(text, "outputs: {y: n19999}\n");
+  gint64 begin = g_get_monotonic_time();
+  Built built = build(text->str);
+  g_assert_cmpstr(built.text, ==, "");
+  gint64 middle = g_get_monotonic_time();
+  float y[16];
+  run_one(built.revision, "x", y);
+  g_assert_cmpfloat(y[0], ==, 'x');
+  g_test_message("20,000 nodes: built in %.1f ms, run in %.1f ms", (double)(middle - begin) / 1e3,
+                 (double)(g_get_monotonic_time() - middle) / 1e3);
+  g_assert_cmpint(g_get_monotonic_time() - begin, <, 4 * G_USEC_PER_SEC);
+  built_clear(&built);
+}
+
+static void install(const char *probe, char **files, int n_files)
+{
+  g_autoptr(GError) error = NULL;
+  const WeftInstallOptions options = {.probe_program = probe, .bundled = TRUE};
+  g_autofree char *folder = g_build_filename(fixture.folder, "catalogue", NULL);
+  g_autoptr(WeftRegistrar) registrar = weft_registrar_open(folder, FALSE, &error);
+  g_assert_no_error(error);
+  for (int i = 0; i < n_files; i++) {
+    g_autoptr(WeftInstallResult) result = weft_install_file(registrar, files[i], &options, &error);
+    g_assert_no_error(error);
+    if (result->outcome == WEFT_INSTALL_REFUSED)
+      g_error("%s", result->reason);
+  }
+  g_clear_pointer(&registrar, weft_registrar_free);
+  g_setenv("WEFT_CATALOGUE", folder, TRUE);
+  fixture.catalogue = weft_catalogue_open(NULL, &error);
+  g_assert_no_error(error);
+}
+
+static void remove_folder(const char *path)
+{
+  g_autoptr(GDir) dir = g_file_test(path, G_FILE_TEST_IS_SYMLINK) ? NULL : g_dir_open(path, 0, NULL);
+  for (const char *name; dir && (name = g_dir_read_name(dir));) {
+    g_autofree char *inner = g_build_filename(path, name, NULL);
+    remove_folder(inner);
+  }
+  g_remove(path);
+}
+
+int main(int argc, char **argv)
+{
+  g_test_init(&argc, &argv, NULL);
+  if (argc < 3)
+    g_error("usage: test-revision PROBE PLUGIN.so...");
+  fixture.folder = g_dir_make_tmp("weft-revision-XXXXXX", NULL);
+  g_setenv("XDG_DATA_HOME", fixture.folder, TRUE);
+  g_setenv("XDG_CACHE_HOME", fixture.folder, TRUE);
+  install(argv[1], argv + 2, argc - 2);
+  g_assert_cmpint(weft_pool_new(1, &fixture.pool), ==, WEFT_OK);
+  g_assert_cmpint(weft_runtime_new(fixture.pool, &fixture.runtime), ==, WEFT_OK);
+  g_test_add_func("/revision/chain", test_revision_chain);
+  g_test_add_func("/revision/digest", test_revision_digest);
+  g_test_add_func("/revision/params", test_revision_params);
+  g_test_add_func("/revision/failure_is_told_once", test_revision_failure_is_told_once);
+  g_test_add_func("/revision/isolate", test_revision_isolate);
+  g_test_add_func("/revision/require", test_revision_require);
+  g_test_add_func("/revision/resources", test_revision_resources);
+  g_test_add_func("/revision/limits", test_revision_limits);
+  g_test_add_func("/revision/long_chain", test_revision_long_chain);
+  int status = g_test_run();
+  weft_runtime_free(fixture.runtime);
+  weft_pool_free(fixture.pool);
+  weft_catalogue_free(fixture.catalogue);
+  remove_folder(fixture.folder);
+  g_free(fixture.folder);
+  return status;
+}
