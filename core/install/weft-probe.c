@@ -200,8 +200,10 @@ static void check_plugin(const char *file, struct weft_module *module, const Wef
   }
   doing("asking for the node \"%s\"", plugin->id);
   const struct weft_node *node = weft_module_node(module, plugin->id, message);
+  if (!node && strstr(message, "get_node knows no"))
+    refuse("no-node", "%s, which the manifest offers", message);
   if (!node)
-    refuse(strstr(message, "knows no") ? "no-node" : "bad-node", "%s; the manifest offers it", message);
+    refuse("bad-node", "%s", message);
   if (can_create(plugin))
     check_ports(file, plugin, node);
 }

@@ -20,6 +20,13 @@ static struct weft_module *modules;
 
 #define SAY(message, ...) snprintf((message), WEFT_MESSAGE_BYTES, __VA_ARGS__)
 
+static const char *status_words(weft_status status)
+{
+  static const char *const words[WEFT_N_STATUS] = {"ok",       "bad input", "bad configuration", "unsupported", "no memory",
+                                                   "deadline", "cancelled", "unavailable",       "internal",    "contract broken"};
+  return status >= 0 && status < WEFT_N_STATUS ? words[status] : "which is no status";
+}
+
 static weft_status copy_entry(const char *path, void *handle, struct weft_entry *out, char *message)
 {
   const struct weft_entry *entry = dlsym(handle, WEFT_ENTRY_SYMBOL);
@@ -67,7 +74,7 @@ static weft_status open_and_init(const char *path, void **handle, struct weft_en
     return status;
   status = entry->init(weft_host_table());
   if (status != WEFT_OK)
-    SAY(message, "%s: init answered status %d", path, (int)status);
+    SAY(message, "%s: init refuses to work here: status %d, %s", path, (int)status, status_words(status));
   return status;
 }
 
