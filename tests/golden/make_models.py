@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Golden files: what PyTorch answers at every layer of a model.
 
-    make_models.py                       the six odd-sized random checkpoints, model folders included
+    make_models.py                       odd-sized random checkpoints, model folders included
     make_models.py --digits MODELS       vit, ast and bert of that folder on a few inputs (no weights are copied)
 
 Each folder NAME here holds `golden.safetensors`:
@@ -11,15 +11,19 @@ Each folder NAME here holds `golden.safetensors`:
   N.tokens [T,d] f32        last_hidden_state
   N.pooled [d] f32          pooler_output; without a pooler the first row of tokens
   N.ids [T] i32, N.origin [T,2] i32   (bert) token ids and the bytes they stand for
+  N.NAME [T,d], N.fused [D], N.weights, N.quality [m]   (gated) tokens of the inputs that are there, and outputs
+  0.features [n,d], 0.probabilities [n,classes]          (classifier)
   sha256 [32] u8            of the model.safetensors that answered
 Seeds are fixed: the same versions (requirements.txt) write the same bytes.
 """
 import argparse
 import hashlib
+import json
 import pathlib
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from safetensors.numpy import save_file
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
@@ -219,14 +223,70 @@ def random_checkpoints():
     bert("bert-b", 6, dict(hidden_size=28, num_hidden_layers=3, num_attention_heads=4, intermediate_size=45,
                            hidden_act="relu", layer_norm_eps=1e-7, max_position_embeddings=19,
                            type_vocab_size=1), True, False)
+    fusion("gated-a", 7, {"picture": 13, "speech": 24, "words": 7}, 11, 19, 0)
+    fusion("gated-b", 8, {"left": 5, "right": 5}, 3, 6, -150)
+    head("classifier-a", 9, 21, ["no", "yes", "müssen", "\"quoted\"", "零", "a longer label than the others", "7"],
+         1.7)
+
+
+def fusion(name, seed, widths, d_model, d_hidden, gate_bias):
+    """gated: the formula of its README; items bring all inputs, some, or one. f64, so that the golden file is exact."""
+    g = torch.Generator().manual_seed(seed)
+    folder = HERE / name / "model"
+    folder.mkdir(parents=True, exist_ok=True)
+    config = {"architectures": ["WeftGatedFusion"], "d_model": d_model, "d_hidden": d_hidden,
+              "inputs": [{"name": n, "d": d, "space": f"{n}0/tokens"} for n, d in widths.items()]}
+    (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n")
+    shapes = {"score.weight": lambda d: (d,),
+              "value1.weight": lambda d: (d_hidden, d), "value1.bias": lambda d: (d_hidden,),
+              "value2.weight": lambda d: (d_model, d_hidden), "value2.bias": lambda d: (d_model,),
+              "gate1.weight": lambda d: (d_hidden, d), "gate1.bias": lambda d: (d_hidden,),
+              "gate2.weight": lambda d: (1, d_hidden), "gate2.bias": lambda d: (1,)}
+    w = {f"inputs.{n}.{part}": torch.randn(shape(d), generator=g) / max(1, shape(d)[-1]) ** 0.5
+         for n, d in widths.items() for part, shape in shapes.items()}
+    for n in widths:
+        w[f"inputs.{n}.gate2.bias"] += gate_bias
+    save_file({k: v.numpy() for k, v in w.items()}, folder / "model.safetensors")
+    w = {k: v.double() for k, v in w.items()}
+    golden, names = {}, list(widths)
+    for item, present in enumerate([names, names[1:], names[:1], names[-1:], names]):
+        h, logit = {}, {}
+        for n in present:
+            x = torch.randn(1 + item * 3 + len(n), widths[n], generator=g)
+            golden[f"{item}.{n}"] = x.numpy()
+            x, at = x.double(), lambda part, n=n: w[f"inputs.{n}.{part}"]
+            p = torch.softmax(x @ at("score.weight") / widths[n] ** 0.5, 0) @ x
+            h[n] = at("value2.weight") @ F.gelu(at("value1.weight") @ p + at("value1.bias")) + at("value2.bias")
+            logit[n] = (at("gate2.weight") @ F.gelu(at("gate1.weight") @ p + at("gate1.bias")) + at("gate2.bias"))[0]
+        absent = torch.tensor(-torch.inf, dtype=torch.float64)
+        log_q = torch.stack([F.logsigmoid(logit[n]) if n in logit else absent for n in names])
+        golden[f"{item}.fused"] = sum(torch.sigmoid(logit[n]) * h[n] for n in present).float().numpy()
+        golden[f"{item}.weights"] = torch.softmax(log_q, 0).float().numpy()
+        golden[f"{item}.quality"] = log_q.exp().float().numpy()
+    write(name, golden, folder)
+
+
+def head(name, seed, d, labels, temperature):
+    """classifier: softmax((W x + b) / T)."""
+    g = torch.Generator().manual_seed(seed)
+    folder = HERE / name / "model"
+    folder.mkdir(parents=True, exist_ok=True)
+    config = {"architectures": ["WeftClassifier"], "id2label": {str(i): label for i, label in enumerate(labels)},
+              "temperature": temperature, "space": "f00d/fused"}
+    (folder / "config.json").write_text(json.dumps(config, indent=1, ensure_ascii=False) + "\n")
+    w, b, x = (torch.randn(shape, generator=g) for shape in ((len(labels), d), (len(labels),), (5, d)))
+    save_file({"weight": w.numpy(), "bias": b.numpy()}, folder / "model.safetensors")
+    p = torch.softmax((x.double() @ w.double().T + b.double()) / temperature, 1).float()
+    write(name, {"0.features": x.numpy(), "0.probabilities": p.numpy()}, folder)
 
 
 def digits(models_folder):
     generator = np.random.default_rng(7)
     model = ViTModel.from_pretrained(models_folder / "vit", attn_implementation="eager").eval()
     grey = model.config.num_channels == 1
-    write("digits-vit", image_golden(model, ViTImageProcessor.from_pretrained(models_folder / "vit"),
-                                     pictures_of(generator, [(28, 28), (28, 28), (60, 45)], grey)), models_folder / "vit")
+    pictures = pictures_of(generator, [(28, 28), (28, 28), (60, 45)], grey)
+    processor = ViTImageProcessor.from_pretrained(models_folder / "vit")
+    write("digits-vit", image_golden(model, processor, pictures), models_folder / "vit")
     model = ASTModel.from_pretrained(models_folder / "ast", attn_implementation="eager").eval()
     extractor = ASTFeatureExtractor.from_pretrained(models_folder / "ast")
     write("digits-ast", audio_golden(model, extractor, clips_of(generator, extractor.sampling_rate,

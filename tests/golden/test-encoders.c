@@ -4,15 +4,14 @@
  * they are installed and the compute provider: see make_models.py for what the
  * golden files hold.
  */
-#include "compute.h"
+#include "modelgolden.h"
 
+#include <compute.h>
 #include <driver.h>
 #include <math.h>
-#include <safetensors.h>
 #include <string.h>
 
-/* Bars of the project: of every layer, and of what leaves the model. */
-#define MAX_ERROR 1e-4
+/* The project's bar of what leaves a model; that of a layer: golden.h. */
 #define MIN_COSINE 0.99999
 #define MAX_ITEMS 16
 
@@ -28,64 +27,6 @@ static const Case cases[] = {
     {"digits-bert", "bert", "examples/digits/models/bert"},
 };
 
-typedef struct {
-  const Case *c;
-  char *bytes;
-  struct weft_safetensors *file;
-  int n; /* items */
-} Golden;
-
-static const struct weft_safetensors_tensor *tensor_of(const Golden *g, int item, const char *part)
-{
-  g_autofree char *name = g_strdup_printf("%d.%s", item, part);
-  return weft_safetensors_find(g->file, name);
-}
-
-/* The weights are those that the golden file was made with. */
-static void check_weights(const Golden *g)
-{
-  guint8 digest[32];
-  gsize n = sizeof digest, n_bytes;
-  g_autofree char *bytes = NULL;
-  g_autoptr(GError) error = NULL;
-  g_autofree char *path = g_test_build_filename(G_TEST_DIST, g->c->model, "model.safetensors", NULL);
-  if (!g_file_get_contents(path, &bytes, &n_bytes, &error))
-    g_error("%s", error->message);
-  g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
-  g_checksum_update(sum, (const guchar *)bytes, (gssize)n_bytes);
-  g_checksum_get_digest(sum, digest, &n);
-  const struct weft_safetensors_tensor *expected = weft_safetensors_find(g->file, "sha256");
-  if (memcmp(digest, expected->data, sizeof digest) != 0)
-    g_error("%s: not the weights of the golden file; remake it with tests/golden/make_models.py%s", path,
-            g_str_has_prefix(g->c->name, "digits") ? " --digits examples/digits/models" : "");
-}
-
-/* FALSE: the files are not there, and the test is skipped. */
-static gboolean golden_open(Golden *g, const Case *c)
-{
-  char message[WEFT_MESSAGE_BYTES];
-  gsize n;
-  g_autofree char *path = g_test_build_filename(G_TEST_DIST, "tests", "golden", c->name, "golden.safetensors", NULL);
-  *g = (Golden){.c = c};
-  if (!g_file_get_contents(path, &g->bytes, &n, NULL)) {
-    g_test_skip("no golden file; make it with tests/golden/make_models.py");
-    return FALSE;
-  }
-  struct weft_resource resource = {g->bytes, n, 1};
-  g_assert_cmpint(weft_safetensors_open(&resource, path, &g->file, message), ==, WEFT_OK);
-  while (tensor_of(g, g->n, "tokens"))
-    g->n++;
-  g_assert_cmpint(g->n, >=, 3);
-  check_weights(g);
-  return TRUE;
-}
-
-static void golden_close(Golden *g)
-{
-  weft_safetensors_close(g->file);
-  g_free(g->bytes);
-}
-
 static WeftDriver *start(const Case *c, uint32_t n_threads)
 {
   g_autofree char *model = g_test_build_filename(G_TEST_DIST, c->model, NULL);
@@ -100,14 +41,14 @@ static WeftDriver *start(const Case *c, uint32_t n_threads)
 }
 
 /* The tensors N.PART of some items as one input; ragged where rows vary. */
-static const struct weft_tensor *input_of(WeftDriver *d, const Golden *g, const char *part, const int *items,
+static const struct weft_tensor *input_of(WeftDriver *d, const WeftGolden *g, const char *part, const int *items,
                                           uint32_t n, gboolean ragged)
 {
   g_autoptr(GByteArray) data = g_byte_array_new();
   g_autofree int64_t *splits = g_new0(int64_t, n + 1);
   struct weft_tensor shape = {0};
   for (uint32_t i = 0; i < n; i++) {
-    const struct weft_safetensors_tensor *t = tensor_of(g, items[i], part);
+    const struct weft_safetensors_tensor *t = weft_golden_tensor(g, items[i], part);
     g_byte_array_append(data, t->data, (guint)t->n_bytes);
     shape.dtype = t->dtype;
     shape.rank = ragged ? t->rank : (t->dims[0] > 1 ? 2 : 1);
@@ -118,13 +59,13 @@ static const struct weft_tensor *input_of(WeftDriver *d, const Golden *g, const 
   return weft_driver_tensor(d, &shape, data->data, n, ragged ? splits : NULL);
 }
 
-static void run(WeftDriver *d, const Golden *g, const int *items, uint32_t n)
+static void run(WeftDriver *d, const Case *c, const WeftGolden *g, const int *items, uint32_t n)
 {
   const struct weft_tensor *inputs[2];
-  if (strcmp(g->c->plugin, "vit") == 0) {
+  if (strcmp(c->plugin, "vit") == 0) {
     inputs[0] = input_of(d, g, "pixels", items, n, TRUE);
     inputs[1] = input_of(d, g, "size", items, n, FALSE);
-  } else if (strcmp(g->c->plugin, "ast") == 0) {
+  } else if (strcmp(c->plugin, "ast") == 0) {
     inputs[0] = input_of(d, g, "samples", items, n, TRUE);
     inputs[1] = input_of(d, g, "rate", items, n, FALSE);
   } else {
@@ -132,35 +73,13 @@ static void run(WeftDriver *d, const Golden *g, const int *items, uint32_t n)
   }
   weft_status status = weft_driver_run(d, n, inputs);
   if (status != WEFT_OK)
-    g_error("%s: %s", g->c->name, weft_driver_message(d));
+    g_error("%s: %s", c->name, weft_driver_message(d));
   for (uint32_t i = 0; i < n; i++)
     if (weft_driver_item_status(d, i) != WEFT_OK)
-      g_error("%s item %u: %s", g->c->name, i, weft_driver_item_message(d, i));
+      g_error("%s item %u: %s", c->name, i, weft_driver_item_message(d, i));
 }
 
-/* Largest |a - b| against the bar, by blocks of n_block numbers (layers). */
-static void check_close(const Golden *g, const char *part, const float *actual,
-                        const struct weft_safetensors_tensor *expected, int64_t n_block)
-{
-  const char *at = expected->data;
-  int64_t n = (int64_t)(expected->n_bytes / sizeof(float));
-  for (int64_t block = 0; block < n / n_block; block++) {
-    double square = 0, worst = 0;
-    for (int64_t i = block * n_block; i < (block + 1) * n_block; i++) {
-      float e;
-      memcpy(&e, at + i * (int64_t)sizeof e, sizeof e);
-      square += (double)e * e;
-      double error = fabs((double)actual[i] - e);
-      worst = error > worst || isnan(error) ? error : worst;
-    }
-    double bar = MAX_ERROR * MAX(1, sqrt(square / (double)n_block));
-    if (!(worst <= bar))
-      g_error("%s %s, block %d: error %g, allowed %g", g->c->name, expected->name, (int)block, worst, bar);
-    g_test_message("%s block %d: error %.2g of %.2g", expected->name, (int)block, worst, bar);
-  }
-}
-
-static void check_cosine(const Golden *g, const float *actual, const struct weft_safetensors_tensor *expected)
+static void check_cosine(const WeftGolden *g, const float *actual, const struct weft_safetensors_tensor *expected)
 {
   double dot = 0, a = 0, b = 0;
   for (uint64_t i = 0; i < expected->n_bytes / sizeof(float); i++) {
@@ -172,7 +91,7 @@ static void check_cosine(const Golden *g, const float *actual, const struct weft
   }
   double cosine = dot / sqrt(a * b);
   if (!(cosine >= MIN_COSINE))
-    g_error("%s %s: cosine %.8f", g->c->name, expected->name, cosine);
+    g_error("%s %s: cosine %.8f", g->name, expected->name, cosine);
 }
 
 static const float *rows_of(const struct weft_tensor *t, uint32_t item, int64_t *n)
@@ -185,27 +104,28 @@ static const float *rows_of(const struct weft_tensor *t, uint32_t item, int64_t 
 
 static void test_encoders_layers(gconstpointer data)
 {
-  Golden g;
-  if (!golden_open(&g, data))
+  const Case *c = data;
+  g_autoptr(WeftGolden) g = weft_golden_open(c->name, c->model);
+  if (!g)
     return;
-  g_autoptr(WeftDriver) d = start(g.c, 1);
-  int items[MAX_ITEMS];
-  for (int i = 0; i < g.n; i++)
+  g_autoptr(WeftDriver) d = start(c, 1);
+  int items[MAX_ITEMS] = {0}, n_items = weft_golden_count(g, "tokens");
+  g_assert_cmpint(n_items, >=, 3);
+  for (int i = 0; i < n_items; i++)
     items[i] = i;
-  run(d, &g, items, (uint32_t)g.n);
-  for (int i = 0; i < g.n; i++) {
+  run(d, c, g, items, (uint32_t)n_items);
+  for (int i = 0; i < n_items; i++) {
     static const char *const parts[] = {"layers", "tokens", "pooled"};
     for (int p = 0; p < 3; p++) {
-      const struct weft_safetensors_tensor *expected = tensor_of(&g, i, parts[p]);
+      const struct weft_safetensors_tensor *expected = weft_golden_tensor(g, i, parts[p]);
       int64_t n, total = (int64_t)(expected->n_bytes / sizeof(float));
       const float *actual = rows_of(weft_driver_output(d, parts[p]), (uint32_t)i, &n);
       g_assert_cmpint(n, ==, total);
-      check_close(&g, parts[p], actual, expected, p == 0 ? total / expected->dims[0] : total);
+      weft_golden_check(g, actual, expected, p == 0 ? total / expected->dims[0] : total);
       if (p > 0)
-        check_cosine(&g, actual, expected);
+        check_cosine(g, actual, expected);
     }
   }
-  golden_close(&g);
 }
 
 /* The bytes of one output's item, for comparisons. */
@@ -216,14 +136,20 @@ static GBytes *bytes_of(WeftDriver *d, const char *output, uint32_t item)
   return g_bytes_new(data, (gsize)n * sizeof *data);
 }
 
+/* How a run may differ without changing a byte. */
+typedef struct {
+  uint32_t n_threads;
+  gboolean layers;
+} Way;
+
 /* tokens and pooled of the items, one after the other */
-static GPtrArray *bytes_of_run(const Golden *g, const int *items, uint32_t n, uint32_t n_threads, gboolean layers)
+static GPtrArray *bytes_of_run(const Case *c, const WeftGolden *g, const int *items, uint32_t n, Way way)
 {
-  g_autoptr(WeftDriver) d = start(g->c, n_threads);
+  g_autoptr(WeftDriver) d = start(c, way.n_threads);
   GPtrArray *all = g_ptr_array_new_with_free_func((GDestroyNotify)g_bytes_unref);
-  if (!layers)
+  if (!way.layers)
     weft_driver_unwanted(d, "layers");
-  run(d, g, items, n);
+  run(d, c, g, items, n);
   for (uint32_t i = 0; i < n; i++) {
     g_ptr_array_add(all, bytes_of(d, "tokens", i));
     g_ptr_array_add(all, bytes_of(d, "pooled", i));
@@ -239,38 +165,38 @@ static void check_same(const GPtrArray *a, const GPtrArray *b, guint at_a, guint
 
 static void test_encoders_same_bytes(gconstpointer data)
 {
-  Golden g;
-  if (!golden_open(&g, data))
+  const Case *c = data;
+  g_autoptr(WeftGolden) g = weft_golden_open(c->name, c->model);
+  if (!g)
     return;
   const int mixed[] = {2, 0, 1, 1, 0, 2, 0};
-  g_autoptr(GPtrArray) many = bytes_of_run(&g, mixed, G_N_ELEMENTS(mixed), 1, FALSE);
-  g_autoptr(GPtrArray) threads = bytes_of_run(&g, mixed, G_N_ELEMENTS(mixed), 2, FALSE);
-  g_autoptr(GPtrArray) layers = bytes_of_run(&g, mixed, G_N_ELEMENTS(mixed), 2, TRUE);
+  g_autoptr(GPtrArray) many = bytes_of_run(c, g, mixed, G_N_ELEMENTS(mixed), (Way){1, FALSE});
+  g_autoptr(GPtrArray) threads = bytes_of_run(c, g, mixed, G_N_ELEMENTS(mixed), (Way){2, FALSE});
+  g_autoptr(GPtrArray) layers = bytes_of_run(c, g, mixed, G_N_ELEMENTS(mixed), (Way){2, TRUE});
   for (guint i = 0; i < G_N_ELEMENTS(mixed); i++) {
-    g_autoptr(GPtrArray) one = bytes_of_run(&g, &mixed[i], 1, 1, FALSE);
+    g_autoptr(GPtrArray) one = bytes_of_run(c, g, &mixed[i], 1, (Way){1, FALSE});
     check_same(many, one, 2 * i, 0);
     check_same(many, threads, 2 * i, 2 * i);
     check_same(many, layers, 2 * i, 2 * i);
   }
-  golden_close(&g);
 }
 
 /* The bytes that each token stands for, as the tokenizers package says it. */
 static void test_encoders_origin(gconstpointer data)
 {
-  Golden g;
-  if (!golden_open(&g, data))
+  const Case *c = data;
+  g_autoptr(WeftGolden) g = weft_golden_open(c->name, c->model);
+  if (!g)
     return;
-  g_autoptr(WeftDriver) d = start(g.c, 1);
-  for (int i = 0; i < g.n; i++) {
-    const struct weft_safetensors_tensor *expected = tensor_of(&g, i, "origin");
-    run(d, &g, &i, 1);
+  g_autoptr(WeftDriver) d = start(c, 1);
+  for (int i = 0; i < weft_golden_count(g, "origin"); i++) {
+    const struct weft_safetensors_tensor *expected = weft_golden_tensor(g, i, "origin");
+    run(d, c, g, &i, 1);
     g_autoptr(GBytes) actual = bytes_of(d, "tokens.origin", 0);
     gsize n;
     const void *bytes = g_bytes_get_data(actual, &n);
     g_assert_cmpmem(bytes, n, expected->data, expected->n_bytes);
   }
-  golden_close(&g);
 }
 
 int main(int argc, char **argv)
