@@ -79,16 +79,21 @@ static void print_path(const json_t *answer)
          json_number_value(json_object_get(json_object_get(answer, "timings"), "total_ms")));
 }
 
-static int print_failure(const json_t *answer)
+static int print_failure(const json_t *answer, GHashTable *given)
 {
   const json_t *error = json_object_get(answer, "error");
-  const char *node = text_at(error, "node");
-  fprintf(stderr, "weft run: %s%s%s%s (%s)\n", node[0] ? "node \"" : "", node, node[0] ? "\": " : "",
-          text_at(error, "message"), text_at(error, "code"));
+  const char *node = text_at(error, "node"), *input = text_at(error, "input");
+  const char *value = g_hash_table_lookup(given, input);
+  fprintf(stderr, "weft run: ");
+  if (value)
+    fprintf(stderr, "--%s %s: ", input, value);
+  if (node[0] && strcmp(node, input) != 0)
+    fprintf(stderr, "node \"%s\": ", node);
+  fprintf(stderr, "%s (%s)\n", text_at(error, "message"), text_at(error, "code"));
   return WEFT_EXIT_FAILED;
 }
 
-int weft_print_answer(const json_t *answer, gboolean as_json, gboolean explain)
+int weft_print_answer(const json_t *answer, gboolean as_json, gboolean explain, GHashTable *given)
 {
   gboolean failed = strcmp(text_at(answer, "status"), "ok") != 0;
   if (as_json) {
@@ -111,5 +116,5 @@ int weft_print_answer(const json_t *answer, gboolean as_json, gboolean explain)
     perror("weft run: the answer cannot be written to standard output");
     return WEFT_EXIT_FAILED;
   }
-  return failed && !as_json ? print_failure(answer) : failed ? WEFT_EXIT_FAILED : WEFT_EXIT_OK;
+  return failed && !as_json ? print_failure(answer, given) : failed ? WEFT_EXIT_FAILED : WEFT_EXIT_OK;
 }

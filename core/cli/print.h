@@ -9,7 +9,11 @@
 #include <glib.h>
 #include <jansson.h>
 
-/** Prints a `weft.answer/1`: as JSON, or as lines; failures on standard error. Answers the exit code. */
-int weft_print_answer(const json_t *answer, gboolean as_json, gboolean explain);
+/**
+ * Prints a `weft.answer/1`: as JSON, or as lines; failures on standard error.
+ * given: input name -> its value as the user gave it, so that a failure names
+ * it. Answers the exit code.
+ */
+int weft_print_answer(const json_t *answer, gboolean as_json, gboolean explain, GHashTable *given);
 
 #endif

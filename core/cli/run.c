@@ -218,7 +218,12 @@ static int run_one(const Options *options, WeftSession *session)
     WeftQuery query = {values, options->seed, options->timeout_ns};
     json_t *answer = NULL;
     weft_session_run(session, &query, 1, &answer);
-    code = weft_print_answer(answer, options->json, options->explain);
+    g_autoptr(GHashTable) given = g_hash_table_new(g_str_hash, g_str_equal);
+    for (guint i = 0; i < options->given->len; i++) {
+      Given *one = g_ptr_array_index(options->given, i);
+      g_hash_table_insert(given, one->name, one->value);
+    }
+    code = weft_print_answer(answer, options->json, options->explain, given);
     json_decref(answer);
   }
   for (guint i = 0; i < n; i++) {

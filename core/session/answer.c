@@ -187,6 +187,22 @@ static json_t *explain_of(const WeftAnswerSource *source, struct weft_frame *fra
   return explain;
 }
 
+/* The input that a failed node reads: the node itself where it is a reader, or whose values it takes. */
+static const char *input_of(WeftRevision *revision, const WeftRevisionNode *node)
+{
+  guint n = 0;
+  const WeftRevisionInput *inputs = weft_revision_inputs(revision, &n);
+  for (guint i = 0; i < n; i++) {
+    gsize size = strlen(inputs[i].name);
+    if (strcmp(inputs[i].name, node->name) == 0)
+      return inputs[i].name;
+    for (guint k = 0; node->inputs && node->inputs[k]; k++)
+      if (strncmp(node->inputs[k], inputs[i].name, size) == 0 && node->inputs[k][size] == '.')
+        return inputs[i].name;
+  }
+  return NULL;
+}
+
 static json_t *error_of(const WeftAnswerSource *source, struct weft_frame *frame, guint item, const GError *error)
 {
   json_t *failure = json_object();
@@ -200,8 +216,12 @@ static json_t *error_of(const WeftAnswerSource *source, struct weft_frame *frame
   guint n = 0;
   const WeftRevisionNode *nodes = weft_revision_nodes(source->revision, &n);
   for (guint i = 0; failed >= 0 && i < n; i++)
-    if (nodes[i].graph_node == (guint)failed)
+    if (nodes[i].graph_node == (guint)failed) {
+      const char *input = input_of(source->revision, &nodes[i]);
       json_object_set_new(failure, "node", json_string(nodes[i].name));
+      if (input)
+        json_object_set_new(failure, "input", json_string(input));
+    }
   g_autofree char *message = g_utf8_make_valid(weft_frame_message(frame, item), -1);
   json_object_set_new(failure, "message", json_string(message));
   return failure;

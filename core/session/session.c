@@ -98,6 +98,16 @@ void weft_session_free(WeftSession *session)
   g_free(session);
 }
 
+/* Where every model runs in a worker, nothing has asked for the provider here; it is the same file on the same machine. */
+static void load_compute_of_workers(WeftSession *session)
+{
+  guint n = 0;
+  const WeftRevisionNode *nodes = weft_revision_nodes(session->revision, &n);
+  for (guint i = 0; i < n && !session->compute_table; i++)
+    if (nodes[i].isolated && nodes[i].model)
+      find_extension(session, WEFT_COMPUTE_ID);
+}
+
 gboolean weft_session_load(WeftSession *session, const char *path, WeftDiagnostics *diagnostics)
 {
   g_autoptr(WeftPipeline) pipeline = weft_pipeline_load(path, diagnostics);
@@ -111,6 +121,7 @@ gboolean weft_session_load(WeftSession *session, const char *path, WeftDiagnosti
   weft_pipeline_free(session->pipeline);
   session->revision = revision;
   session->pipeline = g_steal_pointer(&pipeline);
+  load_compute_of_workers(session);
   return TRUE;
 }
 
