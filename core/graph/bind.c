@@ -62,8 +62,7 @@ static char *input_list(const WeftPluginSpec *spec, GPtrArray *names)
   return g_string_free(list, FALSE);
 }
 
-/* Whether an output could feed an input, as far as the manifests tell. */
-static gboolean fits(const WeftPortSpec *input, const WeftPortSpec *output)
+gboolean weft_port_specs_fit(const WeftPortSpec *input, const WeftPortSpec *output)
 {
   gboolean fit = weft_dtype_equal(input->dtype, output->dtype) && input->rank == output->rank &&
                  input->n_splits == output->n_splits;
@@ -87,7 +86,7 @@ static const WeftPortSpec *unnamed_input(const WeftPluginSpec *spec, const WeftP
       continue;
     if (port->variadic)
       return NULL;
-    if (!first || (output && fits(port, output) && !fits(first, output)))
+    if (!first || (output && weft_port_specs_fit(port, output) && !weft_port_specs_fit(first, output)))
       first = port;
   }
   return first;
@@ -118,7 +117,7 @@ static void report_no_input(WeftBuilder *builder, const WeftStep *step, const We
     weft_diagnostic_hint(fault, names->len ? "its inputs are %s" : "it has none%s", list);
     weft_diagnostic_closest(fault, reference->key, (const char *const *)names->pdata, names->len);
   } else {
-    fault = weft_fault(builder->diagnostics, reference->at, "which-input", "%s %s%s: \"%s\" needs a name there",
+    fault = weft_fault(builder->diagnostics, reference->at, "which-input", "%s %s%s: say what \"%s\" is called there",
                        step->found->label, names->len ? "takes any number of inputs by name, " : "has no inputs", list,
                        reference->at->text);
     weft_diagnostic_hint(fault, "such as in: {NAME: %s}", reference->at->text);
@@ -154,6 +153,8 @@ static gboolean bind_companion(WeftBuilder *builder, WeftStep *step, const WeftP
     }
     if (companion->optional)
       return TRUE;
+    if (!weft_port_specs_fit(base.spec, given)) /* the edge itself is wrong: unify says so */
+      return FALSE;
     WeftDiagnostic *fault = weft_fault(builder->diagnostics, base.reference->at, "no-companion",
                                        "%s needs \"%s\" beside \"%s\", and \"%s\" (%s) gives no \"%s\"",
                                        step->found->label, companion->name, base.spec->name, source->name,
@@ -195,8 +196,10 @@ static gboolean bind_references(WeftBuilder *builder, WeftStep *step, guint8 *co
     const WeftPluginSpec *source = output >= 0 ? source_of(builder, reference)->found->spec : NULL;
     const WeftPortSpec *port = reference->key ? named_input(spec, reference->key)
                                               : unnamed_input(spec, source ? source->outputs->pdata[output] : NULL);
-    if (!port)
+    if (!port) {
       report_no_input(builder, step, reference);
+      memset(connected, 1, spec->inputs->len); /* what that name was meant for is not missing too */
+    }
     for (guint i = 0; port && i < spec->inputs->len; i++)
       connected[i] |= spec->inputs->pdata[i] == port;
     if (port && output >= 0)

@@ -13,7 +13,7 @@ static const WeftYaml *place_of(const WeftStep *step)
   return step->node ? step->node->use_at : step->input->type_at;
 }
 
-/* What the plugin said when it refused. A model that does not fit is reported where the model is named. */
+/* What the plugin said when it refused. */
 static gboolean refused(WeftBuilder *builder, const WeftStep *step, const char *what, weft_status status,
                         const char *message)
 {

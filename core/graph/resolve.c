@@ -219,7 +219,7 @@ static void resolve_model(WeftBuilder *builder, guint i)
     return;
   }
   if (g_file_test(revision->model_folders[i], G_FILE_TEST_EXISTS))
-    fault = weft_fault(builder->diagnostics, model->at, "model", "model \"%s\" is a folder, but \"%s\" is a file",
+    fault = weft_fault(builder->diagnostics, model->at, "model", "model \"%s\": a model is a folder, and \"%s\" is a file",
                        model->name, model->path);
   else
     fault = weft_fault(builder->diagnostics, model->at, "model", "model \"%s\": there is no folder \"%s\"", model->name,

@@ -101,6 +101,8 @@ gboolean weft_step_take_params(WeftBuilder *builder, WeftStep *step);
 gboolean weft_step_bind(WeftBuilder *builder, WeftStep *step);
 /** Index of the output that a reference names; -1: reported, or its step is not resolved. node: who asks, or NULL. */
 int weft_reference_output(WeftBuilder *builder, const WeftReference *reference, const char *node);
+/** Whether an output could feed an input, as far as the manifests tell. */
+gboolean weft_port_specs_fit(const WeftPortSpec *input, const WeftPortSpec *output);
 /** Decides which steps get a process of their own. */
 gboolean weft_steps_isolate(WeftBuilder *builder);
 void weft_models_resolve(WeftBuilder *builder);
@@ -121,6 +123,9 @@ const WeftOffer *weft_binding_offer(const WeftBuilder *builder, const WeftBindin
 /** The attribute of a port, or NULL. */
 const char *weft_port_attribute(const struct weft_port *port, const char *key);
 const char *weft_port_spec_attribute(const WeftPortSpec *spec, const char *key);
+
+/* advice.c: a hint to an edge whose sides do not fit. */
+void weft_advise(WeftBuilder *builder, const WeftBinding *binding, WeftDiagnostic *fault);
 
 /* build.c: create, ports, activate; and the graph of all steps. */
 gboolean weft_step_build(WeftBuilder *builder, WeftStep *step);

@@ -104,7 +104,7 @@ static gboolean check_attributes(WeftBuilder *builder, const WeftStep *step, con
     g_autofree char *one = shorten(wanted->value), *other = shorten(given);
     g_autofree char *problem = g_strdup_printf("%s takes %s \"%s\", %s gives %s \"%s\"", step->found->label,
                                                wanted->key, one, source, wanted->key, other);
-    edge_fault(builder, step, binding, wanted->key, problem);
+    weft_advise(builder, binding, edge_fault(builder, step, binding, wanted->key, problem));
     return FALSE;
   }
   return TRUE;
@@ -116,7 +116,7 @@ static gboolean shape_fault(WeftBuilder *builder, const WeftStep *step, const We
   g_autofree char *source = source_label(builder, binding);
   g_autofree char *wanted = describe_spec(binding->spec), *given = describe_port(port);
   g_autofree char *problem = g_strdup_printf("%s takes %s, %s gives %s", step->found->label, wanted, source, given);
-  edge_fault(builder, step, binding, "shape", problem);
+  weft_advise(builder, binding, edge_fault(builder, step, binding, "shape", problem));
   return FALSE;
 }
 

@@ -108,6 +108,8 @@ static void parse_require(WeftPipeline *pipeline, WeftDiagnostics *diagnostics)
     g_autofree const char **names = g_new0(const char *, pipeline->inputs->len + 1);
     for (guint i = 0; i < pipeline->inputs->len; i++)
       names[i] = weft_input_at(pipeline, i)->name;
+    g_autofree char *list = g_strjoinv(", ", (char **)(gpointer)names);
+    weft_diagnostic_hint(fault, "the inputs are %s", list);
     weft_diagnostic_closest(fault, bad.word, names, pipeline->inputs->len);
   }
   g_free(bad.message);
