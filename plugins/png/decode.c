@@ -20,13 +20,17 @@
 static void on_error(png_structp png, png_const_charp text)
 {
   struct decode *decode = png_get_error_ptr(png);
+  const char *between = decode->warning[0] ? ": " : "";
   if (!decode->reason[0])
-    snprintf(decode->reason, sizeof decode->reason, "%s", text);
+    snprintf(decode->reason, sizeof decode->reason, "the PNG is damaged: %s%s%.64s", text, between, decode->warning);
   png_longjmp(png, 1);
 }
 
+/* Errors of libpng are terse; the warning before one often says what it is about. */
 static void on_warning(png_structp png, png_const_charp text)
 {
+  struct decode *decode = png_get_error_ptr(png);
+  snprintf(decode->warning, sizeof decode->warning, "%s", text);
 }
 
 static void on_read(png_structp png, png_bytep to, size_t n)

@@ -8,7 +8,7 @@
 #include <weft/errors.h>
 
 /** Longest reason kept, bytes with its final zero. */
-#define DECODE_REASON_BYTES 160
+#define DECODE_REASON_BYTES 240
 
 struct decode_limits {
   uint32_t side;    /**< largest height and width */
@@ -21,6 +21,7 @@ struct decode {
   uint32_t height, width;
   int has_alpha;
   char reason[DECODE_REASON_BYTES]; /**< why a step failed */
+  char warning[64];                 /**< the last one of libpng's */
   const uint8_t *bytes;
   size_t n_bytes, at;
   struct decode_limits limits;
