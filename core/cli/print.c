@@ -16,7 +16,7 @@ static void print_value(const json_t *value)
   if (json_is_string(value)) {
     printf("%s", json_string_value(value));
   } else if (json_is_real(value)) {
-    printf("%.4g", json_real_value(value));
+    printf("%.6g", json_real_value(value));
   } else {
     g_autofree char *text = NULL;
     char *dumped = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(5));
