@@ -11,5 +11,6 @@ if ! command -v ${compiler%% *} >/dev/null; then
   echo "no $compiler here: not tested"
   exit 77
 fi
-printf '#include <weft/%s>\n#include <weft/%s>\n' "$header" "$header" |
+# The declaration: a header of macros alone would be an empty translation unit.
+printf '#include <weft/%s>\n#include <weft/%s>\nextern int weft_alone;\n' "$header" "$header" |
   $compiler -x "$lang" -std="$std" -pedantic -Wall -Wextra -Wshadow -Werror -I"$dir" -fsyntax-only -

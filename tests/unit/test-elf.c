@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Manifests in ELF files: through linkers, stamped, cut, and spoiled. */
+#include "manifest.h"
+
+#include <elf.h>
+#include <glib/gstdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static char *build_path(const char *const *parts)
+{
+  g_autofree char *inner = g_build_filenamev((char **)parts);
+  return g_build_filename(g_getenv("G_TEST_BUILDDIR"), inner, NULL);
+}
+
+static char *plugin_path(const char *id)
+{
+  g_autofree char *name = g_strdup_printf("test-%s.so", id);
+  const char *parts[] = {"tests", "plugins", name, NULL};
+  return build_path(parts);
+}
+
+static char *source_path(const char *id, const char *name)
+{
+  return g_build_filename(g_getenv("G_TEST_SRCDIR"), "tests", "plugins", id, name, NULL);
+}
+
+static void read_file(const char *path, char **data, gsize *n_bytes)
+{
+  g_autoptr(GError) error = NULL;
+  g_file_get_contents(path, data, n_bytes, &error);
+  g_assert_no_error(error);
+}
+
+static void check_manifest(const char *so, const char *json_path)
+{
+  g_autoptr(GError) error = NULL;
+  g_autofree char *json = NULL;
+  gsize n_json;
+  read_file(json_path, &json, &n_json);
+  g_autoptr(WeftElf) elf = weft_elf_read(so, &error);
+  g_assert_no_error(error);
+  g_assert_cmpmem(g_bytes_get_data(elf->manifest, NULL), g_bytes_get_size(elf->manifest), json, n_json);
+}
+
+static void test_elf_reads_a_plugin(void)
+{
+  g_autoptr(GError) error = NULL;
+  g_autofree char *so = plugin_path("pass"), *json = source_path("pass", "manifest.json");
+  check_manifest(so, json);
+  g_autoptr(WeftElf) elf = weft_elf_read(so, &error);
+  g_assert_no_error(error);
+  g_assert_true(g_strv_contains((const char *const *)elf->needed, "libc.so.6"));
+  g_assert_true(g_strv_contains((const char *const *)elf->exported, "weft_entry"));
+#ifndef __SANITIZE_ADDRESS__
+  g_assert_cmpuint(g_strv_length(elf->exported), ==, 1);
+#endif
+}
+
+static void run(const char *format, ...) G_GNUC_PRINTF(1, 2);
+static void run(const char *format, ...)
+{
+  va_list args;
+  va_start(args, format);
+  g_autofree char *command = g_strdup_vprintf(format, args);
+  va_end(args);
+  if (system(command) != 0)
+    g_error("failed: %s", command);
+}
+
+/* The section must outlive what a release build does to a plugin. */
+static void test_elf_manifest_survives_lto_gc_and_strip(void)
+{
+  static const char *const flags[] = {
+    "-O2", "-O2 -flto", "-O2 -flto -Wl,--gc-sections -ffunction-sections -fdata-sections -fvisibility=hidden",
+    "-Os -Wl,--gc-sections -ffunction-sections -fdata-sections -fvisibility=hidden"};
+  static const char *const strips[] = {"strip", "strip --strip-all", "strip --strip-unneeded"};
+  g_autofree char *folder = g_dir_make_tmp("weft-elf-XXXXXX", NULL);
+  g_autofree char *so = g_build_filename(folder, "x.so", NULL), *c = g_build_filename(folder, "m.c", NULL);
+  const char *parts[] = {"core", "loader", "weft-manifest", NULL};
+  g_autofree char *program = build_path(parts), *source = source_path("pass", "plugin.c");
+  g_autofree char *json = source_path("pass", "manifest.json");
+  run("%s compile %s -o %s", program, json, c);
+  for (gsize i = 0; i < G_N_ELEMENTS(flags); i++)
+    for (gsize k = 0; k < G_N_ELEMENTS(strips); k++) {
+      run("cc -shared -fPIC -Wall -Wextra -Werror -Wno-unused-parameter -pedantic -std=c11 %s -I%s/sdk/include %s %s -o %s",
+          flags[i], g_getenv("G_TEST_SRCDIR"), source, c, so);
+      run("%s %s", strips[k], so);
+      check_manifest(so, json);
+    }
+  run("rm -r %s", folder);
+}
+
+static void test_elf_stamp_adds_and_replaces(void)
+{
+  g_autoptr(GError) error = NULL;
+  g_autofree char *folder = g_dir_make_tmp("weft-elf-XXXXXX", NULL);
+  g_autofree char *so = g_build_filename(folder, "x.so", NULL), *bare = plugin_path("no-manifest");
+  g_autofree char *first = source_path("pass", "manifest.json"), *second = source_path("fault", "manifest.json");
+  const char *parts[] = {"core", "loader", "weft-manifest", NULL};
+  g_autofree char *program = build_path(parts);
+  g_assert_null(weft_elf_read(bare, &error));
+  g_assert_nonnull(strstr(error->message, "no section .weft.manifest: this is no plugin of Weft; put its manifest in with"));
+  run("cp %s %s", bare, so);
+  run("%s stamp %s %s", program, so, first);
+  check_manifest(so, first);
+  run("%s stamp %s %s", program, so, second);
+  check_manifest(so, second);
+  run("strip %s", so);
+  check_manifest(so, second);
+  /* in a file that had one from the compiler */
+  g_autofree char *pass = plugin_path("pass");
+  run("cp %s %s && %s stamp %s %s", pass, so, program, so, second);
+  check_manifest(so, second);
+  run("rm -r %s", folder);
+}
+
+static void test_elf_refuses_other_files(void)
+{
+  static const struct {
+    gsize at;
+    guint8 value;
+    const char *message;
+  } changes[] = {{0, 'X', "not an ELF file"},
+                 {EI_CLASS, ELFCLASS32, "not a 64-bit little-endian ELF file"},
+                 {EI_DATA, ELFDATA2MSB, "not a 64-bit little-endian ELF file"},
+                 {16, ET_EXEC, "not a shared object"},
+                 {58, 1, "has no section headers"},
+                 {47, 0x7f, "outside the file; it is cut off or damaged"},
+                 {63, 0xff, "table of section names is missing"}};
+  g_autofree char *so = plugin_path("pass"), *data = NULL;
+  gsize n_bytes;
+  read_file(so, &data, &n_bytes);
+  for (gsize i = 0; i < G_N_ELEMENTS(changes); i++) {
+    g_autoptr(GError) error = NULL;
+    g_autofree char *copy = g_memdup2(data, n_bytes);
+    copy[changes[i].at] = (char)changes[i].value;
+    g_assert_null(weft_elf_parse(copy, n_bytes, "x.so", &error));
+    if (!strstr(error->message, changes[i].message))
+      g_error("expected \"%s\" in \"%s\"", changes[i].message, error->message);
+  }
+}
+
+static void test_elf_every_cut_is_an_error(void)
+{
+  g_autofree char *so = plugin_path("pass"), *data = NULL;
+  gsize n_bytes;
+  read_file(so, &data, &n_bytes);
+  for (gsize n = 0; n < n_bytes; n += n < 4096 ? 1 : 61) {
+    /* a copy of its own, so that a sanitizer sees a read past the end */
+    g_autoptr(GError) error = NULL;
+    g_autofree char *copy = g_memdup2(data, n);
+    g_assert_null(weft_elf_parse(copy, n, "cut.so", &error));
+    g_assert_nonnull(error);
+  }
+}
+
+static void test_elf_survives_random_changes(void)
+{
+  g_autofree char *so = plugin_path("pass"), *data = NULL;
+  gsize n_bytes;
+  guint n_good = 0;
+  read_file(so, &data, &n_bytes);
+  for (guint round = 0; round < 2000; round++) {
+    g_autoptr(GError) error = NULL;
+    g_autofree char *copy = g_memdup2(data, n_bytes);
+    for (int i = g_test_rand_int_range(1, 8); i > 0; i--) {
+      /* headers at both ends are where the structure is */
+      gsize at = (gsize)g_test_rand_int_range(0, 4096);
+      copy[g_test_rand_bit() ? at % n_bytes : n_bytes - 1 - at % n_bytes] = (char)g_test_rand_int();
+    }
+    g_autoptr(WeftElf) elf = weft_elf_parse(copy, n_bytes, "x.so", &error);
+    g_assert_true((elf == NULL) == (error != NULL));
+    n_good += elf != NULL;
+  }
+  g_test_message("%u of 2000 were still read", n_good);
+}
+
+/* An ELF file whose manifest section has that many bytes. */
+static WeftElf *with_manifest_of(gsize n_manifest, GError **error)
+{
+  g_autofree char *so = plugin_path("no-manifest"), *data = NULL;
+  gsize n_bytes;
+  read_file(so, &data, &n_bytes);
+  g_autoptr(GBytes) file = g_bytes_new(data, n_bytes);
+  g_autoptr(GBytes) manifest = g_bytes_new_take(g_strnfill(n_manifest, ' '), n_manifest);
+  g_autoptr(GBytes) stamped = weft_elf_stamp(file, manifest, "x.so", error);
+  g_assert_no_error(*error);
+  gsize n_stamped;
+  const void *stamped_data = g_bytes_get_data(stamped, &n_stamped);
+  return weft_elf_parse(stamped_data, n_stamped, "x.so", error);
+}
+
+static void test_elf_limit_of_the_manifest(void)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(WeftElf) at = with_manifest_of(WEFT_MANIFEST_MAX_BYTES, &error);
+  g_assert_no_error(error);
+  g_assert_null(with_manifest_of(WEFT_MANIFEST_MAX_BYTES + 1, &error));
+  g_assert_nonnull(strstr(error->message, "a manifest has 1 to 1048576 bytes, the section .weft.manifest has 1048577"));
+}
+
+static void test_elf_limit_of_the_file(void)
+{
+  g_autoptr(GError) error = NULL;
+  g_autofree char *folder = g_dir_make_tmp("weft-elf-XXXXXX", NULL);
+  g_autofree char *path = g_build_filename(folder, "large.so", NULL);
+  /* sparse: takes no room on the disk */
+  run("truncate -s %d %s", WEFT_ELF_MAX_BYTES + 1, path);
+  g_assert_null(weft_elf_load(path, &error));
+  g_assert_nonnull(strstr(error->message, "a plugin file has at most 268435456 bytes, this has 268435457"));
+  g_clear_error(&error);
+  run("truncate -s %d %s", WEFT_ELF_MAX_BYTES, path);
+  g_autoptr(GBytes) bytes = weft_elf_load(path, &error);
+  g_assert_no_error(error);
+  g_assert_cmpuint(g_bytes_get_size(bytes), ==, WEFT_ELF_MAX_BYTES);
+  run("rm -r %s", folder);
+}
+
+int main(int argc, char **argv)
+{
+  g_test_init(&argc, &argv, NULL);
+  g_test_add_func("/elf/reads-a-plugin", test_elf_reads_a_plugin);
+  g_test_add_func("/elf/manifest-survives-lto-gc-and-strip", test_elf_manifest_survives_lto_gc_and_strip);
+  g_test_add_func("/elf/stamp-adds-and-replaces", test_elf_stamp_adds_and_replaces);
+  g_test_add_func("/elf/refuses-other-files", test_elf_refuses_other_files);
+  g_test_add_func("/elf/every-cut-is-an-error", test_elf_every_cut_is_an_error);
+  g_test_add_func("/elf/survives-random-changes", test_elf_survives_random_changes);
+  g_test_add_func("/elf/limit-of-the-manifest", test_elf_limit_of_the_manifest);
+  g_test_add_func("/elf/limit-of-the-file", test_elf_limit_of_the_file);
+  return g_test_run();
+}
