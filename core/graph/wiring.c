@@ -164,15 +164,11 @@ static void edges_clear(Edges *edges)
 static const WeftReference *open_source(const WeftPipeline *pipeline, const Edges *edges, guint step)
 {
   const GArray *in = weft_step_node(pipeline, step)->in;
-  for (guint k = 0; k < in->len; k++) {
-    const WeftReference *reference = weft_reference_at(in, k);
-    if (reference->step >= 0 && edges->n_open[reference->step])
-      return reference;
-  }
-  g_assert_not_reached();
+  const WeftReference *reference = weft_reference_at(in, 0);
+  for (guint k = 1; reference->step < 0 || !edges->n_open[reference->step]; k++)
+    reference = weft_reference_at(in, k);
+  return reference;
 }
-
-#define SHOWN_STEPS 12
 
 /* From any step that never came in order, going to open sources ends in a circle: the steps of it, consumer first. */
 static GArray *cycle_of(const WeftPipeline *pipeline, const Edges *edges)
