@@ -8,7 +8,10 @@ static void append_quoted(GString *dot, const char *text)
   for (const char *c = text; *c; c++) {
     if (*c == '"' || *c == '\\')
       g_string_append_c(dot, '\\');
-    g_string_append_c(dot, *c);
+    if (*c == '\n')
+      g_string_append(dot, "\\n");
+    else
+      g_string_append_c(dot, *c);
   }
   g_string_append_c(dot, '"');
 }

@@ -26,11 +26,14 @@ static gint64 product(gint64 factor, gint64 n)
   return factor && n > ROWS_MAX / factor ? ROWS_MAX : factor * n;
 }
 
-static gint64 dynamic_rows(const struct weft_port *port)
+static gboolean is_text(const struct weft_port *port)
 {
   const char *modality = weft_port_attribute(port, WEFT_ATTRIBUTE_MODALITY);
-  if (port->rank == 1 && modality && strcmp(modality, "text") == 0)
-    return WEFT_TEXT_MAX_BYTES;
+  return port->rank == 1 && port->n_split_levels && modality && strcmp(modality, "text") == 0;
+}
+
+static gint64 dynamic_rows(const struct weft_port *port)
+{
   gint64 row_bytes = MAX(port->dtype.bits / 8, 1);
   for (guint d = 1; d < port->rank; d++)
     row_bytes = product(MAX(port->dims[d], 1), row_bytes);
@@ -60,6 +63,8 @@ void weft_offer_bound(const WeftBuilder *builder, const WeftStep *step, WeftOffe
     offer->per_item = sum(offer->per_item, product(term->factor, per_item));
     offer->fixed = sum(offer->fixed, product(term->factor, fixed));
   }
+  if (is_text(port)) /* also where a reader hands on what a request brings, which may be much more */
+    offer->fixed = MIN(offer->fixed, WEFT_TEXT_MAX_BYTES);
 }
 
 struct weft_limits weft_step_limits(WeftBuilder *builder, const WeftStep *step, guint n_items)

@@ -19,7 +19,7 @@
 #define WEFT_INPUT_MAX_BYTES (64 << 20)
 /** Bytes of an output that only its plugin knows the size of (pixels, samples). */
 #define WEFT_MEDIUM_MAX_BYTES (256 << 20)
-/** The same where it is text. */
+/** Bytes of text, whatever it comes from, into one call of a node. */
 #define WEFT_TEXT_MAX_BYTES (1 << 20)
 /** Address space of such an output in one frame, all items together, bytes. */
 #define WEFT_FRAME_MEDIUM_MAX_BYTES (G_GINT64_CONSTANT(1) << 30)

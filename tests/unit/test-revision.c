@@ -12,6 +12,7 @@ typedef struct {
   WeftCatalogue *catalogue;
   struct weft_pool_impl *pool;
   struct weft_runtime *runtime;
+  const char *worker;
   char *folder;
 } Fixture;
 
@@ -221,9 +222,47 @@ static void test_revision_limits(void)
   const WeftStep *steps = built.revision->steps; /* words, s, p */
   g_assert_cmpint(steps[0].limits.n_items, ==, WEFT_FRAME_ITEMS);
   g_assert_cmpint(steps[0].limits.n_rows[0], ==, WEFT_INPUT_MAX_BYTES);
-  g_assert_cmpint(steps[1].limits.n_rows[0], ==, WEFT_INPUT_MAX_BYTES); /* the reader keeps its rows */
+  g_assert_cmpint(steps[1].limits.n_rows[0], ==, WEFT_TEXT_MAX_BYTES); /* though the reader hands on all */
   g_assert_cmpint(steps[2].limits.n_rows[0], ==, WEFT_FRAME_ITEMS);
   g_assert_cmpint(steps[2].limits.n_groups[0], ==, 0);
+  built_clear(&built);
+}
+
+/* A text of the limit goes through, one byte more is bad input of that item alone. */
+static void test_revision_text_limit(void)
+{
+  Built built = build(HEAD "nodes: {s: {use: source, in: words}}\noutputs: {s: s}\n");
+  g_assert_nonnull(built.revision);
+  g_autofree char *text = g_malloc0(WEFT_TEXT_MAX_BYTES + 1);
+  struct weft_blob blobs[] = {{text, WEFT_TEXT_MAX_BYTES, 1}, {text, WEFT_TEXT_MAX_BYTES + 1, 1}, {"x", 1, 1}};
+  struct weft_request requests[] = {{.inputs = &blobs[0]}, {.inputs = &blobs[1]}, {.inputs = &blobs[2]}};
+  struct weft_frame *frame = NULL;
+  g_assert_cmpint(weft_graph_run(weft_revision_graph(built.revision), requests, 3, &frame), ==, WEFT_OK);
+  g_assert_cmpint(weft_frame_status(frame, 0), ==, WEFT_OK);
+  g_assert_cmpint(weft_frame_status(frame, 1), ==, WEFT_BAD_INPUT);
+  g_assert_nonnull(strstr(weft_frame_message(frame, 1), "1048576"));
+  g_assert_cmpint(weft_frame_status(frame, 2), ==, WEFT_OK);
+  weft_frame_release(frame);
+  built_clear(&built);
+}
+
+static void test_revision_isolated(void)
+{
+  WeftBuildOptions options = {.isolate = "all", .worker_program = fixture.worker};
+  Built built = build_with(HEAD "nodes: {a: {use: source, in: words}, b: {use: pass, in: a}}\noutputs: {y: b}\n", &options);
+  g_assert_cmpstr(built.text, ==, "");
+  guint n = 0;
+  g_assert_true(weft_revision_nodes(built.revision, &n)[2].isolated);
+  float y[16];
+  run_one(built.revision, "abcdefghijklmnopq", y);
+  g_assert_cmpfloat(y[0], ==, 'a' + 'q');
+  built_clear(&built);
+  options.isolate = NULL; /* as the file says */
+  built = build_with(HEAD "nodes: {a: {use: source, in: words, isolate: true}, b: {use: pass, in: a}}\noutputs: {y: b}\n",
+                     &options);
+  g_assert_cmpstr(built.text, ==, "");
+  const WeftRevisionNode *nodes = weft_revision_nodes(built.revision, &n);
+  g_assert_true(!nodes[0].isolated && nodes[1].isolated && !nodes[2].isolated);
   built_clear(&built);
 }
 
@@ -278,12 +317,13 @@ static void remove_folder(const char *path)
 int main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
-  if (argc < 3)
-    g_error("usage: test-revision PROBE PLUGIN.so...");
+  if (argc < 4)
+    g_error("usage: test-revision PROBE WORKER PLUGIN.so...");
+  fixture.worker = argv[2];
   fixture.folder = g_dir_make_tmp("weft-revision-XXXXXX", NULL);
   g_setenv("XDG_DATA_HOME", fixture.folder, TRUE);
   g_setenv("XDG_CACHE_HOME", fixture.folder, TRUE);
-  install(argv[1], argv + 2, argc - 2);
+  install(argv[1], argv + 3, argc - 3);
   g_assert_cmpint(weft_pool_new(1, &fixture.pool), ==, WEFT_OK);
   g_assert_cmpint(weft_runtime_new(fixture.pool, &fixture.runtime), ==, WEFT_OK);
   g_test_add_func("/revision/chain", test_revision_chain);
@@ -294,6 +334,8 @@ int main(int argc, char **argv)
   g_test_add_func("/revision/require", test_revision_require);
   g_test_add_func("/revision/resources", test_revision_resources);
   g_test_add_func("/revision/limits", test_revision_limits);
+  g_test_add_func("/revision/text_limit", test_revision_text_limit);
+  g_test_add_func("/revision/isolated", test_revision_isolated);
   g_test_add_func("/revision/long_chain", test_revision_long_chain);
   int status = g_test_run();
   weft_runtime_free(fixture.runtime);
