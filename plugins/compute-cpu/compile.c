@@ -7,6 +7,9 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+
+#define HUGE_PAGE ((size_t)1 << 21)
 
 void weft_cpu_free(struct weft_program *program)
 {
@@ -19,7 +22,7 @@ void weft_cpu_free(struct weft_program *program)
   host->free(program->inputs);
   host->free(program->outputs);
   host->free(program->names);
-  host->free(program->weights);
+  host->free(program->weights_memory);
   host->free(program);
 }
 
@@ -39,21 +42,23 @@ static float half_to_float(uint16_t h)
   return f;
 }
 
-static float weight_element(const struct weft_plan_weight *w, size_t i)
+/* Elements [first, first + n) of a weight as f32. */
+static void convert(float *to, const struct weft_plan_weight *w, size_t first, size_t n)
 {
-  const uint8_t *p = (const uint8_t *)w->data + w->offset;
-  float f;
-  uint16_t h;
+  const uint8_t *from = (const uint8_t *)w->data + w->offset + first * (w->dtype.bits / 8);
   if (w->dtype.bits == 32) {
-    memcpy(&f, p + i * 4, sizeof f);
-    return f;
+    memcpy(to, from, n * sizeof *to);
+    return;
   }
-  memcpy(&h, p + i * 2, sizeof h);
-  if (w->dtype.code == WEFT_DTYPE_FLOAT)
-    return half_to_float(h);
-  uint32_t bits = (uint32_t)h << 16;
-  memcpy(&f, &bits, sizeof f);
-  return f;
+  for (size_t i = 0; i < n; i++) {
+    uint16_t h;
+    memcpy(&h, from + i * 2, sizeof h);
+    uint32_t bits = (uint32_t)h << 16;
+    if (w->dtype.code == WEFT_DTYPE_FLOAT)
+      to[i] = half_to_float(h);
+    else
+      memcpy(to + i, &bits, sizeof *to);
+  }
 }
 
 static size_t round_up(size_t n, size_t to)
@@ -61,13 +66,24 @@ static size_t round_up(size_t n, size_t to)
   return (n + to - 1) / to * to;
 }
 
-/* [N, K] -> panels [ceil(N / nr)][K][nr]. */
+/* [N, K] -> panels [ceil(N / nr)][K][nr]; in blocks that fit into the first-level cache, whole lines of both sides. */
 static void pack(float *to, const struct weft_plan_weight *w, size_t n, size_t k, size_t nr)
 {
-  for (size_t first = 0; first < n; first += nr, to += k * nr)
-    for (size_t j = 0; j < nr; j++)
-      for (size_t i = 0; i < k; i++)
-        to[i * nr + j] = first + j < n ? weight_element(w, (first + j) * k + i) : 0.f;
+  enum { STEP = 16 };
+  for (size_t first = 0; first < n; first += nr, to += k * nr) {
+    size_t columns = n - first < nr ? n - first : nr;
+    if (columns < nr)
+      memset(to, 0, k * nr * sizeof *to);
+    for (size_t at = 0; at < k; at += STEP) {
+      size_t step = k - at < STEP ? k - at : STEP;
+      for (size_t j = 0; j < columns; j++) {
+        float block[STEP];
+        convert(block, w, (first + j) * k + at, step);
+        for (size_t i = 0; i < step; i++)
+          to[(at + i) * nr + j] = block[i];
+      }
+    }
+  }
 }
 
 /* A weight that can be read where it lies. */
@@ -107,8 +123,8 @@ static size_t place_weights(struct weft_program *program, const struct weft_plan
     if ((uses[v] & 1) && readable(w)) {
       value->plain = (const float *)(const void *)((const uint8_t *)w->data + w->offset);
     } else if (uses[v] & 1) {
-      for (size_t i = 0; to && i < value->n_elements; i++)
-        to[n + i] = weight_element(w, i);
+      if (to)
+        convert(to + n, w, 0, value->n_elements);
       value->plain = to ? to + n : NULL;
       n += round_up(value->n_elements, 16);
     }
@@ -232,6 +248,23 @@ static int allocate(struct weft_program *program, const struct weft_plan *plan)
          program->outputs;
 }
 
+/*
+ * Room for the packed weights, in huge pages where it fills some: 11 MB take
+ * 2 ms to fill instead of 6.5 (page faults), and products miss fewer addresses.
+ */
+static float *allocate_weights(struct weft_program *program, size_t n_floats)
+{
+  size_t n_bytes = (n_floats + 16) * sizeof(float), whole = n_bytes / HUGE_PAGE * HUGE_PAGE;
+  program->weights_memory = program->host->alloc(whole ? n_bytes + HUGE_PAGE : n_bytes);
+  if (!program->weights_memory || !whole)
+    return program->weights_memory;
+  uint8_t *memory = program->weights_memory;
+  memory += (HUGE_PAGE - (uintptr_t)memory % HUGE_PAGE) % HUGE_PAGE;
+  /* advice: what follows is right without it */
+  (void)madvise(memory, whole, MADV_HUGEPAGE);
+  return (float *)(void *)memory;
+}
+
 /* Everything after the checks; 0: no memory. */
 static int build(struct weft_program *program, const struct weft_plan *plan)
 {
@@ -251,12 +284,12 @@ static int build(struct weft_program *program, const struct weft_plan *plan)
   uint8_t *uses = bytes + n;
   weight_uses(plan, uses);
   size_t n_floats = place_weights(program, plan, uses, NULL);
-  program->weights = program->host->alloc((n_floats + 16) * sizeof(float));
-  if (program->weights)
-    place_weights(program, plan, uses, program->weights);
+  float *weights = allocate_weights(program, n_floats);
+  if (weights)
+    place_weights(program, plan, uses, weights);
   free(bytes);
   free(last);
-  return program->weights != NULL;
+  return weights != NULL;
 }
 
 weft_status weft_cpu_compile(const struct weft_host *host, const struct weft_kernels *kernels,

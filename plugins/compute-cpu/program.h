@@ -43,7 +43,7 @@ struct weft_program {
   struct weft_cpu_buffer *buffers;
   weft_value *inputs, *outputs;
   char *names;                      /* the values' names, one after the other */
-  float *weights;                   /* packed and converted ones */
+  void *weights_memory;             /* packed and converted ones */
 };
 
 /* The state of one run, in its scratch. */

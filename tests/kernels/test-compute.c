@@ -377,6 +377,43 @@ static void test_compute_run_refused(void)
   model_clear(&model);
 }
 
+static void cancel_at_failure(void *data, uint32_t slot, weft_status status, const char *message)
+{
+  *(uint32_t *)data = 1;
+}
+
+/* Cancelled in the middle, at the first operation that looks at ids: no output is touched after it. */
+static void test_compute_cancelled_in_between(void)
+{
+  struct model model;
+  struct batch batch;
+  struct session s;
+  model_bert(&model);
+  batch_random(&batch, &model, 8);
+  batch.splits[8] = batch.splits[7] + 1;
+  batch.inputs[1].n_rows = batch.splits[8];
+  int32_t *ids = g_new0(int32_t, batch.splits[8]);
+  memcpy(ids, batch.data, (gsize)batch.splits[7] * sizeof *ids);
+  ids[batch.splits[7]] = -1;
+  batch.inputs[1].data = ids;
+  for (uint32_t n_threads = 1; n_threads <= 2; n_threads++) {
+    struct weft_program *program = compile(&model, "scalar", n_threads);
+    session_init(&s, &model, program, &batch);
+    uint32_t cancel = 0, last = model.plan->n_outputs - 1;
+    s.run.cancel = &cancel;
+    s.run.fail_item = cancel_at_failure;
+    s.run.fail_data = &cancel;
+    s.values[last][0] = 4711;
+    g_assert_cmpint(compute->run(program, &s.run), ==, WEFT_CANCELLED);
+    g_assert_cmpfloat(s.values[last][0], ==, 4711);
+    session_clear(&s);
+    compute->free(program);
+  }
+  g_free(ids);
+  batch_clear(&batch);
+  model_clear(&model);
+}
+
 static void test_compute_scratch_limits(void)
 {
   struct model model;
@@ -492,6 +529,7 @@ int main(int argc, char **argv)
   g_test_add_func("/compute/row_missing_fails_its_item", test_compute_row_missing_fails_its_item);
   g_test_add_func("/compute/picture_of_wrong_size_fails_its_item", test_compute_picture_of_wrong_size_fails_its_item);
   g_test_add_func("/compute/run_refused", test_compute_run_refused);
+  g_test_add_func("/compute/cancelled_in_between", test_compute_cancelled_in_between);
   g_test_add_func("/compute/scratch_limits", test_compute_scratch_limits);
   g_test_add_func("/compute/half_weights", test_compute_half_weights);
   g_test_add_func("/compute/no_memory", test_compute_no_memory);
