@@ -14,7 +14,7 @@ import torch
 from recipe import data, encoders, export, figures, fuse, models, text
 from recipe.encoders import log
 
-STEPS = {"vit": 1800, "bert": 1200, "voices": 1200, "ast": 900, "fuse": 1500}
+STEPS = {"vit": 2000, "vit-second": 700, "bert": 1500, "voices": 1200, "ast": 350, "fuse": 800}
 
 
 def stage(name, build, train):
@@ -32,7 +32,11 @@ def stage(name, build, train):
 
 
 def see():
-    return stage("vit", lambda: models.Classifier(models.vit(), n_special=1), lambda m: encoders.train_vit(m, STEPS["vit"]))
+    """The picture encoder: a first run from noise-free to noisy pictures, then a second, gentler and noisier one."""
+    build = lambda: models.Classifier(models.vit(), n_special=1)
+    start = stage("vit-start", build, lambda m: encoders.train_vit(m, STEPS["vit"]))
+    return stage("vit", build, lambda m: encoders.train_vit(started_from(start, m), STEPS["vit-second"], seed=31, lr=7e-4,
+                                                            noise_share=0.5))
 
 
 def read(tok):
@@ -51,11 +55,11 @@ def hear(fold):
     """The speech encoder of a fold (the speaker left out, or "all"): recordings and synthetic voices, mixed."""
     train, voices, _, test = encoders.split_clips(() if fold == "all" else (fold,))
     return stage(f"ast-{fold}", lambda: models.Classifier(models.ast(), n_special=2), lambda m: encoders.train_ast(
-        started_from(listen(), m), train, voices, test, STEPS["ast"], lr=1.5e-3, name=f"ast {fold}"))
+        started_from(listen(), m), train, voices, test, STEPS["ast"] * (2 if fold == "all" else 1), lr=1.5e-3, name=f"ast {fold}"))
 
 
 def started_from(old, new):
-    new.load_state_dict(old.state_dict())
+    new.load_state_dict(old.state_dict(), strict=False)
     return new
 
 
@@ -70,10 +74,10 @@ def finish(fold, out):
              fuse.speech_bank(ast, train + calibration * 4, 7000), fuse.words_bank(bert, tok, 3000, seed=21)]
     val = [fuse.picture_bank(vit, x[5000:], y[5000:], copies=2), fuse.speech_bank(ast, calibration, 1500),
            fuse.words_bank(bert, tok, 1000, seed=22)]
-    fusion = fuse.train_fusion(banks, val, STEPS["fuse"])
+    fusion = fuse.train_fusion(banks, val, (vit, ast, bert), STEPS["fuse"])
     temperatures = [fuse.fit_temperature(b.logits[b.digits >= 0], b.digits[b.digits >= 0]) for b in val]
     export.write(out, vit, ast, bert, tok, fusion, temperatures)
-    return figures.measure(fold, vit, ast, fusion, temperatures, test)
+    return figures.measure(fold, vit, ast, fusion, temperatures, test) | {"words": figures.words(fusion, val[2])}
 
 
 def main():

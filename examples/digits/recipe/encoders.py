@@ -23,7 +23,7 @@ def accuracy(logits, labels):
     return 100 * (logits.argmax(1) == labels).float().mean().item()
 
 
-def train_vit(model, steps, seed=1):
+def train_vit(model, steps, seed=1, lr=2e-3, noise_share=0.4):
     """Trains on sheets 00-16; validation sheet 17 is only watched."""
     torch.manual_seed(seed)
     x, y = data.mnist(range(17))
@@ -31,7 +31,7 @@ def train_vit(model, steps, seed=1):
     x_val = x_val.float() / 255
     ema = models.Ema(model, 0.998)
     batch = 256
-    opt, schedule = models.optimizer(model, 2e-3, 0.05, steps)
+    opt, schedule = models.optimizer(model, lr, 0.05, steps)
     began = time.time()
     order = torch.randperm(len(x))
     at = 0
@@ -41,9 +41,9 @@ def train_vit(model, steps, seed=1):
         rows = order[at:at + batch]
         at += batch
         model.train()
-        ramp = min(1.0, step / (0.15 * steps))  # clean pictures first: noise from the start costs epochs
-        pictures = image.augment(x[rows].float() / 255, noise_share=0.4 * ramp, invert_share=0.25 * ramp)
-        loss = F.cross_entropy(model(image.normalise(pictures)), y[rows])
+        ramp = 1.0 if lr < 2e-3 else min(1.0, step / (0.15 * steps))  # clean pictures first: noise from the start costs epochs
+        pictures = image.augment(x[rows].float() / 255, noise_share=noise_share * ramp, invert_share=0.25 * ramp)
+        loss = model.loss(image.normalise(pictures), y[rows])
         opt.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -83,7 +83,7 @@ def train_bert(model, tok, steps, seed=2):
         digits = torch.tensor(digits)
         target = torch.where((digits < 0).unsqueeze(1), 0.1, F.one_hot(digits.clamp_min(0), 10).float())
         model.train()
-        loss = F.cross_entropy(model(encode(tok, texts)), target)
+        loss = model.loss(encode(tok, texts), target)
         opt.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -149,8 +149,8 @@ class SoundBatches:
         return sound.augment(x, lengths, **how), y
 
 
-def train_ast(model, recorded, voices, test, steps, seed=3, teacher=None, lr=2e-3, keep=0.5, name="ast", batch=128):
-    """Trains on augmented clips; with a teacher, two thirds of the loss is to answer as it does.  Test is only watched."""
+def train_ast(model, recorded, voices, test, steps, seed=3, lr=2e-3, keep=0.5, name="ast", batch=128):
+    """Trains on augmented clips; the test is only watched."""
     torch.manual_seed(seed)
     batches = SoundBatches(recorded, voices)
     x_test, y_test = sound.model_input(mels_of(test)), digits_of(test)
@@ -160,19 +160,14 @@ def train_ast(model, recorded, voices, test, steps, seed=3, teacher=None, lr=2e-
     for step in range(steps):
         x, y = batches.draw(batch)
         model.train()
-        logits = model(x, keep) if step < 0.85 * steps else model(x)
-        loss = F.cross_entropy(logits, y)
-        if teacher is not None:
-            with torch.no_grad():
-                soft = F.softmax(teacher(x) / 2, 1)
-            loss = 0.3 * loss + 0.7 * 4 * F.kl_div(F.log_softmax(logits / 2, 1), soft, reduction="batchmean")
+        loss = model.loss(x, y, keep if step < 0.9 * steps else 1.0)
         opt.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         opt.step()
         schedule.step()
         ema.update(model)
-        if step % 100 == 99 or step == steps - 1:
+        if step % 50 == 49 or step == steps - 1:
             log(f"{name} {step + 1}/{steps} {time.time() - began:.0f} s loss {loss.item():.3f}",
                 f"test {accuracy(logits_of(ema.model, x_test), y_test):.2f}")
     return ema.model

@@ -2,7 +2,7 @@
 import json
 
 from safetensors.torch import save_file
-from transformers import ASTFeatureExtractor, BertTokenizerFast, ViTImageProcessor
+from transformers import ASTFeatureExtractor, ViTImageProcessor
 
 from . import fuse, image, models, sound
 
@@ -29,8 +29,9 @@ def write(out, vit, ast, bert, tok, fusion, temperatures):
     ASTFeatureExtractor(sampling_rate=sound.RATE, num_mel_bins=sound.BINS, max_length=sound.FRAMES, mean=sound.MEAN,
                         std=sound.STD, do_normalize=True, feature_size=1).save_pretrained(out / "ast")
     bert.encoder.save_pretrained(out / "bert")
-    BertTokenizerFast(tokenizer_object=tok, do_lower_case=True, model_max_length=32).save_vocabulary(str(out / "bert"))
     tok.save(str(out / "bert" / "tokenizer.json"))
+    vocab = sorted(tok.get_vocab(), key=tok.get_vocab().get)
+    (out / "bert" / "vocab.txt").write_text("\n".join(vocab) + "\n")
     dims = (models.D_IMAGE, models.D_SOUND, models.D_TEXT)
     config = {"architectures": ["WeftGatedFusion"], "d_model": fuse.D_FUSED, "d_hidden": fuse.D_HIDDEN,
               "inputs": [{"name": n, "d": d} for n, d in zip(fuse.NAMES, dims)]}

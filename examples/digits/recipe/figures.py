@@ -51,6 +51,15 @@ def compare(fusion, pictures, speech, y):
             "product nll": F.cross_entropy(F.log_softmax(pl + sl, 1), y).item()}
 
 
+@torch.no_grad()
+def words(fusion, bank):
+    """Words alone, on unseen draws of text: by their own head and through the fusion."""
+    told = bank.digits >= 0
+    present = {"words": torch.ones(len(told), dtype=torch.bool)}
+    fused = fusion({"words": (bank.tokens, bank.masks)}, present)[0]
+    return accuracy(bank.logits[told], bank.digits[told]), accuracy(fused[told], bank.digits[told])
+
+
 def measure(fold, vit, ast, fusion, temperatures, test, seed=23):
     """All figures of one fold."""
     torch.manual_seed(seed)
@@ -82,6 +91,7 @@ def table(results):
         rows = [[r[part][k] for k in keys] for r in results]
         for name, row in zip([r["fold"] for r in results] + ["mean"], rows + [np.mean(rows, 0)]):
             lines.append(f"| {name} | " + " | ".join(f"{v:.2f}" if v > 5 else f"{v:.3f}" for v in row) + " |")
-    lines += [f"\nMNIST sheets 18-19: {results[0]['mnist']:.2f}", "picture's weight at sigma " + ", ".join(
+    lines += [f"\nMNIST sheets 18-19: {results[0]['mnist']:.2f}",
+              "words alone, head and fusion: {:.2f}, {:.2f}".format(*np.mean([r["words"] for r in results], 0)), "picture's weight at sigma " + ", ".join(
         f"{s}: {np.mean([r['weights'][i] for r in results]):.3f}" for i, s in enumerate(SIGMAS))]
     return "\n".join(lines)

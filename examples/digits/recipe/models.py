@@ -4,6 +4,7 @@ import math
 
 import torch
 import torch.nn as nn
+import torch.nn.functional as F
 from transformers import ASTConfig, ASTModel, BertConfig, BertModel, ViTConfig, ViTModel
 
 from . import sound
@@ -26,9 +27,9 @@ def ast():
 
 
 def bert(vocab_size):
-    """Word pieces, at most 32: [n tokens, 64]."""
+    """Word pieces, at most 64: [n tokens, 64]."""
     return BertModel(BertConfig(vocab_size=vocab_size, hidden_size=D_TEXT, num_hidden_layers=3, num_attention_heads=2,
-                                intermediate_size=128, max_position_embeddings=32, hidden_dropout_prob=0.1,
+                                intermediate_size=128, max_position_embeddings=64, hidden_dropout_prob=0.1,
                                 attention_probs_dropout_prob=0.0))
 
 
@@ -46,19 +47,25 @@ def initialise(model):
 
 
 class Classifier(nn.Module):
-    """An encoder and a linear head on its pooled output."""
+    """An encoder, a linear head on its pooled output, and a second one on its attention-pooled tokens.
+
+    The second is what the fusion starts from: it makes the tokens, not the pooled output alone, carry the answer.
+    """
 
     def __init__(self, encoder, n_special=0):
         super().__init__()
         self.encoder = initialise(encoder)
-        self.head = nn.Linear(encoder.config.hidden_size, 10)
+        d = encoder.config.hidden_size
+        self.head, self.token_head = nn.Linear(d, 10), nn.Linear(d, 10)
+        self.score = nn.Linear(d, 1, bias=False)
         self.n_special = n_special
 
-    def forward(self, x, keep=1.0):
-        """Logits [n, 10]; keep < 1 drops patches at random, another set for each item (training only)."""
-        if not self.n_special:
-            return self.head(self.encoder(**x).pooler_output)
+    def run(self, x, keep=1.0):
+        """Tokens and pooled output; keep < 1 drops patches at random, another set for each item (training only)."""
         m = self.encoder
+        if not self.n_special:
+            out = m(**x)
+            return out.last_hidden_state, out.pooler_output
         h = m.embeddings(x)
         if keep < 1:
             n, t, d = h.shape
@@ -66,8 +73,20 @@ class Classifier(nn.Module):
             order = torch.rand(n, t - self.n_special).argsort(1)[:, :round((t - self.n_special) * keep)]
             h = torch.cat([special, patches.gather(1, order.unsqueeze(2).expand(-1, -1, d))], 1)
         h = m.layernorm(m.encoder(h)[0])
-        pooled = m.pooler(h) if getattr(m, "pooler", None) is not None else (h[:, 0] + h[:, 1]) / 2
-        return self.head(pooled)
+        return h, m.pooler(h) if getattr(m, "pooler", None) is not None else (h[:, 0] + h[:, 1]) / 2
+
+    def forward(self, x, keep=1.0):
+        """The head's logits [n, 10]."""
+        return self.head(self.run(x, keep)[1])
+
+    def loss(self, x, target, keep=1.0):
+        """Cross entropy of both heads."""
+        tokens, pooled = self.run(x, keep)
+        s = self.score(tokens).squeeze(2) / tokens.shape[2] ** 0.5
+        if isinstance(x, dict):
+            s = s.masked_fill(x["attention_mask"] == 0, -1e9)
+        p = torch.bmm(s.softmax(1).unsqueeze(1), tokens).squeeze(1)
+        return F.cross_entropy(self.head(pooled), target) + 0.5 * F.cross_entropy(self.token_head(p), target)
 
 
 class Ema:
@@ -86,31 +105,17 @@ class Ema:
                 a.copy_(b)
 
 
-def optimizer(model, lr, decay, steps, warmup=0.05):
-    """AdamW (no decay on vectors) and a one-cycle cosine schedule; steps() it after every batch."""
-    flat = [p for p in model.parameters() if p.ndim < 2]
-    deep = [p for p in model.parameters() if p.ndim >= 2]
-    opt = torch.optim.AdamW([{"params": deep, "weight_decay": decay}, {"params": flat, "weight_decay": 0.0}], lr=lr,
-                            betas=(0.9, 0.98))
+def optimizer(model, lr, decay, steps, warmup=0.05, slow=()):
+    """AdamW (no decay on vectors) and a one-cycle cosine schedule; parameters in `slow` learn at a thirtieth."""
+    late = {id(p) for p in slow}
+    flat = [p for p in model.parameters() if p.ndim < 2 and id(p) not in late]
+    deep = [p for p in model.parameters() if p.ndim >= 2 and id(p) not in late]
+    groups = [{"params": deep, "weight_decay": decay}, {"params": flat, "weight_decay": 0.0}]
+    if slow:
+        groups.append({"params": slow, "weight_decay": 0.0, "lr": lr / 30})
+    opt = torch.optim.AdamW(groups, lr=lr, betas=(0.9, 0.98))
 
     def rate(i):
         w = warmup * steps
         return (i + 1) / w if i < w else max(0.01, 0.5 * (1 + math.cos(math.pi * (i - w) / (steps - w))))
     return opt, torch.optim.lr_scheduler.LambdaLR(opt, rate)
-
-
-class Convnet(nn.Module):
-    """The teacher of the speech encoder: it learns from few speakers what a transformer misses, and is not shipped."""
-
-    def __init__(self, width=32):
-        super().__init__()
-        def block(a, b, pool):
-            return [nn.Conv2d(a, b, 3, padding=1, bias=False), nn.BatchNorm2d(b), nn.ReLU(), nn.MaxPool2d(pool)]
-        w = width
-        self.body = nn.Sequential(*block(1, w, 2), *block(w, 2 * w, 2), *block(2 * w, 4 * w, 2),
-                                  *block(4 * w, 4 * w, (1, 2)))
-        self.drop, self.head = nn.Dropout(0.3), nn.Linear(4 * w * 3, 10)
-
-    def forward(self, x, keep=1.0):
-        h = self.body(x.unsqueeze(1)).mean(2)
-        return self.head(self.drop(h.flatten(1)))

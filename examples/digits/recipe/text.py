@@ -1,7 +1,7 @@
 """Digit words of many languages, sentences around them, and the WordPiece vocabulary."""
 import random
 
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
 # Ten words each, zero first; alternatives after a slash.
 LANGUAGES = {
@@ -74,6 +74,14 @@ NOT_A_DIGIT = ("hello", "i do not know", "the number is", "what is this", "a pic
                "cannot read it", "some digit", "number", "unreadable", "see the picture", "listen", "is it?", "?", "...",
                "i cannot hear you", "maybe", "this is", "it is a", "thank you", "the weather is nice", "x", "abc")
 
+FILLER = ("the a this that these it is was be are i you he she we they me my your please think believe guess say said "
+          "see saw hear heard write wrote written draw drawn drew read show shows shown look looks like picture image "
+          "sound voice word digit number figure value answer result should could would can will might must maybe "
+          "probably surely clearly definitely here there now then and or but with without for from of in at by as "
+          "just only really very quite not sure what which who when where how one's tell told mean means enter press "
+          "type typed choose pick take give my our his her its handwritten spoken typed yes ok well hmm so today")
+MAX_TOKENS = 64
+
 
 def typo(word, rng):
     """One letter lost, doubled, swapped or replaced: only in words long enough to stay readable."""
@@ -97,7 +105,8 @@ def all_words():
 def sample(rng, words, typos=0.12, numerals=0.15, nothing=0.06):
     """One text and its digit, or -1 where it names none."""
     if rng.random() < nothing:
-        return rng.choice(NOT_A_DIGIT), -1
+        fill = " ".join(rng.choices(FILLER.split(), k=rng.randint(1, 6)))
+        return (fill if rng.random() < 0.5 else rng.choice(NOT_A_DIGIT)), -1
     if rng.random() < numerals:
         lang, digit = rng.choice(list(FRAMES)), rng.randrange(10)
         word = rng.choice(NUMERALS)[digit] if rng.random() < 0.3 else str(digit)
@@ -107,6 +116,10 @@ def sample(rng, words, typos=0.12, numerals=0.15, nothing=0.06):
         if len(word) >= 4 and word.isalpha() and word[0] < "\u0500" and rng.random() < typos:
             word = typo(word, rng)
     frame = rng.choice(FRAMES.get(lang, FRAMES["en"]).split("|")) if rng.random() < 0.4 else "{}"
+    if frame == "{}" and lang in ("en", "de", "fr", "es", "it", "pt", "nl", "pl", "tr") and rng.random() < 0.15:
+        fill = rng.choices(FILLER.split(), k=rng.randint(1, 7))
+        cut = rng.randint(0, len(fill))
+        frame = " ".join([*fill[:cut], "{}", *fill[cut:]])
     text = frame.format(word)
     r = rng.random()
     text = text.upper() if r < 0.08 else text.capitalize() if r < 0.3 else text
@@ -120,24 +133,24 @@ def words_by_language():
     return table
 
 
-def tokenizer(vocab_size=1400):
-    """Trains the WordPiece vocabulary on the words and sentences; every letter is a piece of its own too."""
-    tok = Tokenizer(models.WordPiece(unk_token="[UNK]", max_input_chars_per_word=100))
-    tok.normalizer = normalizers.BertNormalizer(lowercase=True)
-    tok.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tok.decoder = decoders.WordPiece()
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    letters = list("abcdefghijklmnopqrstuvwxyz")
-    corpus = [w for _, _, w in all_words()] * 3 + [f.format(" ") for v in FRAMES.values() for f in v.split("|")]
-    corpus += list(NOT_A_DIGIT) + [" ".join(n) for n in NUMERALS] + letters + ["".join(letters), "".join(letters[::-1])]
-    corpus += [a + b for a in letters for b in letters]
-    corpus += 3 * [f.format(w) for lang, _, w in all_words() if lang in ("zh", "ja") for f in FRAMES[lang].split("|")]
-    kana = "".join(w for lang, _, w in all_words() if lang == "ja")
-    corpus += 2 * [kana, kana[::-1]]
-    tok.train_from_iterator(corpus, trainers.WordPieceTrainer(vocab_size=vocab_size, special_tokens=special,
-                                                             show_progress=False, min_frequency=2))
-    cls, sep = tok.token_to_id("[CLS]"), tok.token_to_id("[SEP]")
+def tokenizer():
+    """WordPiece with a vocabulary that is listed, not trained, so that it is the same every time.
+
+    Every digit word and every word of the sentences is one piece, every letter is a piece with and without ##, and
+    so are the pairs of Latin letters, which keeps unknown words short.
+    """
+    normalizer, splitter = normalizers.BertNormalizer(lowercase=True), pre_tokenizers.BertPreTokenizer()
+    latin = "abcdefghijklmnopqrstuvwxyz"
+    texts = [w for _, _, w in all_words()] + [f.format(" ") for v in FRAMES.values() for f in v.split("|")]
+    texts += [*NOT_A_DIGIT, FILLER, *(" ".join(n) for n in NUMERALS), *latin, ".,!?:;'\"()-#/&+=%。、！？"]
+    pieces = {p for t in texts for p, _ in splitter.pre_tokenize_str(normalizer.normalize_str(t))}
+    letters = {c for p in pieces for c in p}
+    vocab = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *sorted(letters), *sorted(pieces - letters)]
+    vocab += ["##" + c for c in sorted(letters)] + ["##" + a + b for a in latin for b in latin if a in "aeiou" or b in "aeiou"]
+    tok = Tokenizer(models.WordPiece({p: i for i, p in enumerate(vocab)}, unk_token="[UNK]", max_input_chars_per_word=100))
+    tok.normalizer, tok.pre_tokenizer, tok.decoder = normalizer, splitter, decoders.WordPiece()
+    tok.add_special_tokens(vocab[:5])
     tok.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1",
-                                                       special_tokens=[("[CLS]", cls), ("[SEP]", sep)])
-    tok.enable_truncation(max_length=32)
+                                                       special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
+    tok.enable_truncation(max_length=MAX_TOKENS)
     return tok
