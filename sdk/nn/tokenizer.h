@@ -29,7 +29,7 @@
 /** Most added tokens. */
 #define WEFT_TOKENIZER_MAX_ADDED 4096u
 /** Longest text, bytes: what offsets of 32 bits and scratch allow. */
-#define WEFT_TOKENIZER_MAX_BYTES (64u << 20)
+#define WEFT_TOKENIZER_MAX_BYTES (16u << 20)
 
 struct weft_tokenizer;
 
