@@ -239,16 +239,6 @@ static int by_port(const void *a, const void *b, void *data)
   return 0;
 }
 
-static guint n_required(const WeftStep *step)
-{
-  guint n = 0;
-  for (guint i = 0; i < step->bindings->len; i++) {
-    const WeftPortSpec *port = g_array_index(step->bindings, WeftBinding, i).spec;
-    n += !port->variadic && !port->optional;
-  }
-  return n;
-}
-
 gboolean weft_step_bind(WeftBuilder *builder, WeftStep *step)
 {
   const WeftPluginSpec *spec = step->found->spec;
@@ -278,10 +268,5 @@ gboolean weft_step_bind(WeftBuilder *builder, WeftStep *step)
   if (ok)
     ok = check_on_missing(builder, step);
   g_array_sort_with_data(step->bindings, by_port, spec->inputs);
-  if (n_required(step) <= WEFT_NODE_MAX_REQUIRED)
-    return ok;
-  weft_diagnostic_at(weft_fault(builder->diagnostics, step->node->at, "too-many-inputs", "%s needs %u inputs, at most %d "
-                                "are allowed (WEFT_NODE_MAX_REQUIRED)", step->found->label, n_required(step),
-                                WEFT_NODE_MAX_REQUIRED), step->name, NULL);
-  return FALSE;
+  return ok;
 }

@@ -164,6 +164,8 @@ guint weft_binding_value(const WeftBuilder *builder, const WeftStep *step, const
   return (guint)(step - builder->revision->steps);
 }
 
+G_STATIC_ASSERT(WEFT_MANIFEST_MAX_PORTS <= 32); /* of `required`; variadic inputs stand behind the others */
+
 static void fill_node(const WeftBuilder *builder, const WeftStep *step, struct weft_graph_node *node)
 {
   guint32 *inputs = weft_revision_keep(builder->revision, g_new0(guint32, step->bindings->len + 1));

@@ -15,9 +15,6 @@
 #include "pipeline.h"
 #include "worker.h"
 
-/** Most inputs of a node that an item must bring: the runtime keeps one bit each. */
-#define WEFT_NODE_MAX_REQUIRED 32
-
 /** A plugin of the catalogue, shared by the steps that use it. */
 typedef struct {
   WeftPluginRow *row;

@@ -15,7 +15,7 @@
 /** How deep maps and lists may stand in each other. */
 #define WEFT_PIPELINE_MAX_DEPTH 32
 /** Most scalars, lists and maps in one file. */
-#define WEFT_PIPELINE_MAX_VALUES 2000000u
+#define WEFT_PIPELINE_MAX_VALUES 1000000u
 
 typedef enum { WEFT_YAML_SCALAR, WEFT_YAML_LIST, WEFT_YAML_MAP } WeftYamlKind;
 

@@ -142,6 +142,25 @@ static void test_pipeline_size(void)
   g_assert_nonnull(pipeline);
 }
 
+static void test_pipeline_counts(void)
+{
+  g_autoptr(GString) text = g_string_new("x: [");
+  for (guint i = 3; i < WEFT_PIPELINE_MAX_VALUES; i++) /* the map, the key and the list count too */
+    g_string_append(text, "1,");
+  gsize length = text->len;
+  g_string_append(text, "]\n");
+  expect(text->str, "missing-key", 1, 1);
+  g_string_truncate(text, length);
+  g_string_append(text, "1]\n");
+  expect(text->str, "too-many-values", 1, (guint)length + 1);
+  g_string_assign(text, HEAD "nodes: {n: {use: p, in: m0}}\noutputs: {o: n}\ninputs:\n");
+  for (guint i = 0; i < WEFT_PIPELINE_MAX_NODES; i++)
+    g_string_append_printf(text, "  m%u: {type: text}\n", i);
+  expect_good(text->str);
+  g_string_append(text, "  more: {type: text}\n");
+  expect(text->str, "too-many", 6, 3);
+}
+
 static void test_pipeline_names(void)
 {
   g_autofree char *name = g_strnfill(WEFT_PIPELINE_MAX_NAME, 'n');
@@ -385,6 +404,7 @@ int main(int argc, char **argv)
   g_test_add_func("/pipeline/duplicate_key_in_large_map", test_pipeline_duplicate_key_in_large_map);
   g_test_add_func("/pipeline/depth", test_pipeline_depth);
   g_test_add_func("/pipeline/size", test_pipeline_size);
+  g_test_add_func("/pipeline/counts", test_pipeline_counts);
   g_test_add_func("/pipeline/names", test_pipeline_names);
   g_test_add_func("/pipeline/keys", test_pipeline_keys);
   g_test_add_func("/pipeline/wiring", test_pipeline_wiring);

@@ -246,6 +246,54 @@ static void test_revision_text_limit(void)
   built_clear(&built);
 }
 
+static gint64 items_of(guint64 per_item, char **text)
+{
+  g_autofree char *file = g_strdup_printf(HEAD "nodes: {h: {use: hungry, in: words, params: {per_item: %" G_GUINT64_FORMAT
+                                          " bytes}}}\noutputs: {n: h}\n", per_item);
+  Built built = build(file);
+  gint64 n = built.revision ? built.revision->steps[1].limits.n_items : 0;
+  *text = g_strdup(built.text);
+  built_clear(&built);
+  return n;
+}
+
+/* Calls hold as many items as their scratch allows; one item has a limit of its own. */
+static void test_revision_scratch_limits(void)
+{
+  const guint64 all = WEFT_SCRATCH_MAX_BYTES / WEFT_FRAME_ITEMS;
+  char *text = NULL;
+  g_assert_cmpint(items_of(all, &text), ==, WEFT_FRAME_ITEMS);
+  g_clear_pointer(&text, g_free);
+  g_assert_cmpint(items_of(all + 1, &text), ==, WEFT_FRAME_ITEMS / 2);
+  g_clear_pointer(&text, g_free);
+  g_assert_cmpint(items_of(WEFT_ITEM_SCRATCH_MAX_BYTES, &text), ==, 1);
+  g_clear_pointer(&text, g_free);
+  g_assert_cmpint(items_of(WEFT_ITEM_SCRATCH_MAX_BYTES + 1, &text), ==, 0);
+  g_assert_cmpstr(text, ==, "t.yaml:4:18: node \"h\": hungry@1.0.0: wants 4294967297 bytes of scratch for one item, at most "
+                            "4294967296 are given (WEFT_ITEM_SCRATCH_MAX_BYTES)\n");
+  g_free(text);
+}
+
+static void test_revision_calls_are_split(void)
+{
+  Built built = build(HEAD "nodes: {h: {use: hungry, in: words, params: {per_item: 20 MiB}}}\noutputs: {n: h}\n");
+  g_assert_cmpstr(built.text, ==, "");
+  struct weft_blob blob = {"x", 1, 1};
+  struct weft_request requests[20];
+  struct weft_frame *frame = NULL;
+  guint n = 0;
+  for (guint i = 0; i < 20; i++)
+    requests[i] = (struct weft_request){.inputs = &blob};
+  g_assert_cmpint(weft_graph_run(weft_revision_graph(built.revision), requests, 20, &frame), ==, WEFT_OK);
+  const struct weft_tensor *value = weft_frame_value(frame, weft_revision_outputs(built.revision, &n)[0].value);
+  for (guint i = 0; i < 20; i++) {
+    g_assert_cmpint(weft_frame_status(frame, i), ==, WEFT_OK);
+    g_assert_cmpint(((const gint32 *)value->data)[weft_rows_of(value, i).begin], ==, i < 16 ? 8 : 4);
+  }
+  weft_frame_release(frame);
+  built_clear(&built);
+}
+
 static void test_revision_isolated(void)
 {
   WeftBuildOptions options = {.isolate = "all", .worker_program = fixture.worker};
@@ -335,6 +383,8 @@ int main(int argc, char **argv)
   g_test_add_func("/revision/resources", test_revision_resources);
   g_test_add_func("/revision/limits", test_revision_limits);
   g_test_add_func("/revision/text_limit", test_revision_text_limit);
+  g_test_add_func("/revision/scratch_limits", test_revision_scratch_limits);
+  g_test_add_func("/revision/calls_are_split", test_revision_calls_are_split);
   g_test_add_func("/revision/isolated", test_revision_isolated);
   g_test_add_func("/revision/long_chain", test_revision_long_chain);
   int status = g_test_run();
