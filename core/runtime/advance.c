@@ -236,11 +236,30 @@ static int is_ready(const struct weft_frame *frame, const struct node *node)
   return 1;
 }
 
+/* No item is left: nodes that wait for their turn are skipped, those in flight have been told to end. */
+static void withdraw(struct weft_frame *frame)
+{
+  const struct weft_graph *graph = frame->graph;
+  for (uint32_t k = 0; k < graph->n_gates; k++) {
+    struct park *park = &frame->parks[k];
+    const struct node *node = &graph->nodes[park->node];
+    if (frame->node_state[park->node] != NODE_WAITING || !park->queued || !weft_gate_withdraw(node->gate, park))
+      continue;
+    park->queued = 0;
+    frame->n_pending--;
+    skip(frame, node, park->node);
+  }
+}
+
 /* Something is in flight: whatever does not wait for it. */
 static void pass(struct weft_frame *frame)
 {
   const struct weft_graph *graph = frame->graph;
   uint32_t n = graph->spec.n_nodes;
+  if (atomic_load_explicit(&frame->attention, memory_order_relaxed))
+    weft_frame_drop_flagged(frame);
+  if (!frame->n_live)
+    withdraw(frame);
   for (uint32_t i = frame->cursor; i < n; i++) {
     if (frame->node_state[i] != NODE_TODO || !is_ready(frame, &graph->nodes[i]))
       continue;
@@ -263,7 +282,7 @@ static void resume(struct weft_frame *frame, struct park *park)
   if (atomic_load_explicit(&frame->attention, memory_order_relaxed))
     weft_frame_drop_flagged(frame);
   if (park->granted) {
-    park->granted = 0;
+    park->granted = park->queued = 0;
     frame->ticks = weft_clock_ticks();
     execute(frame, node, i);
     return;
@@ -319,7 +338,7 @@ static struct park *wait_for_one(struct weft_frame *frame)
       return park;
   }
   pthread_mutex_lock(&frame->lock);
-  while (!frame->ready_first) {
+  while (!frame->ready_first && !frame->woken) {
     frame->parked = 1;
     pthread_cond_wait(&frame->cond, &frame->lock);
   }
@@ -333,12 +352,12 @@ static int collect(struct weft_frame *frame)
 {
   struct park *direct = NULL;
   pthread_mutex_lock(&frame->lock);
-  if (!frame->ready_first && frame->mode == MODE_SUBMIT) {
+  int any = frame->ready_first || frame->woken;
+  if (!any && frame->mode == MODE_SUBMIT) {
     frame->parked = 1;
     pthread_mutex_unlock(&frame->lock);
     return 0;
   }
-  int any = frame->ready_first != NULL;
   pthread_mutex_unlock(&frame->lock);
   if (!any)
     direct = wait_for_one(frame);
@@ -347,6 +366,7 @@ static int collect(struct weft_frame *frame)
   pthread_mutex_lock(&frame->lock);
   struct park *park = frame->ready_first;
   frame->ready_first = frame->ready_last = NULL;
+  frame->woken = 0;
   pthread_mutex_unlock(&frame->lock);
   while (park) {
     struct park *next = park->ready_next;
@@ -366,7 +386,8 @@ int weft_frame_advance(struct weft_frame *frame)
   while (ours && !done) {
     if (frame->n_pending) {
       pass(frame);
-      ours = collect(frame);
+      if (frame->n_pending)
+        ours = collect(frame);
     } else if (frame->cursor < n) {
       frame->ticks = weft_clock_ticks();
       run_through(frame);

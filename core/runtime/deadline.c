@@ -20,19 +20,30 @@ static int all_flagged(const struct weft_frame *frame, const uint32_t *items, ui
   return 1;
 }
 
-/* With the frame's lock held: ends the calls of which no item is wanted any more. */
-static void end_calls(struct weft_frame *frame, uint64_t now)
+/*
+ * With the frame's lock held: ends the calls of which no item is wanted any
+ * more. 1: the frame was parked and the caller must push it.
+ */
+static int end_calls(struct weft_frame *frame, uint64_t now)
 {
   if (frame->running ? all_flagged(frame, frame->running_items, frame->n_running) : frame->n_flagged == frame->n_live)
     atomic_store_explicit(&frame->cancel, 1, memory_order_relaxed);
   for (struct park *park = frame->flights; park; park = park->flight_next) {
     const struct part *part = park->exec->current;
     const uint32_t *items = park->exec->items ? park->exec->items + part->first : NULL;
-    if (park->kill_at || park->killed || !all_flagged(frame, items, part->n))
+    if (!park->started || park->kill_at || park->killed || !all_flagged(frame, items, part->n))
       continue;
     weft_worker_cancel(frame->graph->nodes[park->node].gate->worker);
     park->kill_at = now + CANCEL_GRACE_NS;
   }
+  if (!frame->parked || frame->n_flagged < frame->n_live)
+    return 0;
+  frame->woken = 1;
+  frame->parked = 0;
+  if (frame->mode == MODE_SUBMIT)
+    return 1;
+  pthread_cond_signal(&frame->cond);
+  return 0;
 }
 
 static uint64_t earlier(uint64_t a, uint64_t b)
@@ -48,7 +59,7 @@ static uint64_t earliest(const struct weft_frame *frame)
       if (frame->live[i] && !frame->flags[i])
         at = earlier(at, frame->deadlines[i]);
   for (const struct park *park = frame->flights; park; park = park->flight_next)
-    at = earlier(earlier(at, park->deadline), park->kill_at);
+    at = !park->started ? at : earlier(earlier(at, park->deadline), park->kill_at);
   return at;
 }
 
@@ -64,6 +75,8 @@ static void flag(struct weft_frame *frame, uint32_t item, uint8_t why)
 static void expire_flight(struct weft_frame *frame, struct park *park, uint64_t now)
 {
   struct weft_worker *worker = frame->graph->nodes[park->node].gate->worker;
+  if (!park->started)
+    return;
   if (park->deadline && park->deadline <= now) {
     park->deadline = 0;
     park->expired = 1;
@@ -93,10 +106,11 @@ uint64_t weft_frame_expire(struct weft_timer_entry *entry, uint64_t now)
   }
   for (struct park *park = frame->flights; park; park = park->flight_next)
     expire_flight(frame, park, now);
-  if (frame->n_flagged)
-    end_calls(frame, now);
+  int push = frame->n_flagged && end_calls(frame, now);
   uint64_t next = frame->n_live ? earliest(frame) : 0;
   pthread_mutex_unlock(&frame->lock);
+  if (push)
+    weft_pool_push(frame->graph->runtime->pool, &frame->job);
   return next;
 }
 
@@ -119,13 +133,14 @@ void weft_frame_cancel(struct weft_frame *frame, uint32_t item)
       flag(frame, i, FLAG_CANCELLED);
   else if (item < frame->n_items)
     flag(frame, item, FLAG_CANCELLED);
-  if (frame->n_flagged)
-    end_calls(frame, weft_clock_now());
+  int push = frame->n_flagged && end_calls(frame, weft_clock_now());
   int in_flight = frame->flights != NULL;
   pthread_mutex_unlock(&frame->lock);
   /* Without a thread for the timer a worker that ignores the word ends by its own means. */
   if (in_flight)
     weft_frame_arm(frame);
+  if (push)
+    weft_pool_push(frame->graph->runtime->pool, &frame->job);
 }
 
 void weft_frame_fail_flagged(struct weft_frame *frame, uint32_t item, uint8_t why, int32_t node)
@@ -146,6 +161,18 @@ void weft_frame_drop_flagged(struct weft_frame *frame)
     if (why)
       weft_frame_fail_flagged(frame, i, why, -1);
   }
+}
+
+void weft_frame_flight_starts(struct weft_frame *frame, struct park *park)
+{
+  pthread_mutex_lock(&frame->lock);
+  park->started = 1;
+  if (frame->n_flagged)
+    end_calls(frame, weft_clock_now());
+  int timed = park->deadline || park->kill_at;
+  pthread_mutex_unlock(&frame->lock);
+  if (timed)
+    weft_frame_arm(frame);
 }
 
 void weft_frame_call_begins(struct weft_frame *frame, const struct exec *exec, const struct part *part)

@@ -278,7 +278,7 @@ static void begin_flight(struct weft_frame *frame, struct park *park, struct exe
   park->exec = exec;
   park->deadline = deadline_ns ? weft_clock_now() + deadline_ns : 0;
   park->kill_at = 0;
-  park->expired = park->killed = 0;
+  park->started = park->expired = park->killed = 0;
   park->flight_next = frame->flights;
   frame->flights = park;
   pthread_mutex_unlock(&frame->lock);
@@ -311,8 +311,7 @@ int weft_exec_start(struct exec *exec, struct park *park, int notify)
     begin_flight(frame, park, exec);
     status = weft_worker_start(gate->worker, &part->call);
     if (status == WEFT_OK) {
-      if (exec->node->deadline_ns)
-        weft_frame_arm(frame);
+      weft_frame_flight_starts(frame, park);
       return 1;
     }
     ground(gate);

@@ -23,8 +23,31 @@ int weft_gate_take(struct gate *gate, struct park *park)
   else
     gate->first = park;
   gate->last = park;
+  park->queued = 1;
   pthread_mutex_unlock(&gate->lock);
   return 0;
+}
+
+int weft_gate_withdraw(struct gate *gate, struct park *park)
+{
+  int found = 0;
+  pthread_mutex_lock(&gate->lock);
+  struct park *before = NULL, *at = gate->first;
+  while (at && at != park) {
+    before = at;
+    at = at->gate_next;
+  }
+  if (at) {
+    found = 1;
+    if (before)
+      before->gate_next = park->gate_next;
+    else
+      gate->first = park->gate_next;
+    if (gate->last == park)
+      gate->last = before;
+  }
+  pthread_mutex_unlock(&gate->lock);
+  return found;
 }
 
 void weft_gate_leave(struct gate *gate)

@@ -132,12 +132,13 @@ struct park {
   struct weft_frame *frame;
   uint32_t node;
   uint32_t granted;        /* the gate is this frame's */
+  uint32_t queued;         /* in the gate's queue, or granted since */
   struct park *gate_next;  /* gate's lock */
   struct park *ready_next; /* frame's lock */
   struct park *flight_next;
   struct exec *exec;
   uint64_t deadline, kill_at; /* frame's lock; 0: none */
-  uint32_t expired, killed;   /* frame's lock */
+  uint32_t started, expired, killed; /* frame's lock; what is not started yet cannot be told to end */
 };
 
 enum { MODE_SUBMIT, MODE_RUN };
@@ -180,6 +181,7 @@ struct weft_frame {
   uint32_t running, n_running; /* a call of some items runs in process; else one of all, or none */
   const uint32_t *running_items;
   uint32_t parked;
+  uint32_t woken;        /* parked, but no item is wanted any more */
   uint32_t call_expired; /* the deadline of the node running in process has passed */
   uint64_t call_deadline;
   struct park *ready_first, *ready_last, *flights;
@@ -198,6 +200,8 @@ weft_status weft_frame_arm(struct weft_frame *frame);
 void weft_frame_drop_flagged(struct weft_frame *frame);
 void weft_frame_fail_flagged(struct weft_frame *frame, uint32_t item, uint8_t why, int32_t node);
 void weft_frame_call_begins(struct weft_frame *frame, const struct exec *exec, const struct part *part);
+/* The worker has the call: from now on it can be told to end, and is if it was to be before. */
+void weft_frame_flight_starts(struct weft_frame *frame, struct park *park);
 /* 1: the node's deadline has passed. */
 int weft_frame_call_ends(struct weft_frame *frame);
 
@@ -213,6 +217,8 @@ void weft_frame_restore_fp(struct weft_frame *frame, uint32_t node);
 /* gate.c */
 int weft_gate_take(struct gate *gate, struct park *park);
 void weft_gate_leave(struct gate *gate);
+/* Leaves the queue; 0: too late, the gate has been granted. */
+int weft_gate_withdraw(struct gate *gate, struct park *park);
 void weft_frame_notify(struct weft_frame *frame, struct park *park);
 
 /* exec.c */

@@ -112,7 +112,7 @@ static void begin(struct weft_frame *frame, const struct weft_request *requests,
   frame->n_items = n;
   frame->n_live = frame->n_flagged = frame->has_deadlines = 0;
   frame->cursor = frame->n_pending = 0;
-  frame->parked = frame->running = frame->call_expired = 0;
+  frame->parked = frame->woken = frame->running = frame->call_expired = 0;
   frame->call_deadline = 0;
   frame->use++;
   atomic_store_explicit(&frame->attention, 0, memory_order_relaxed);

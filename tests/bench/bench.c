@@ -22,11 +22,14 @@ double bench_now(void)
 __attribute__((target("avx2,fma"))) static double fma_round_avx2(float *sink)
 {
   __m256 a[12], x = _mm256_set1_ps(0.999f), y = _mm256_set1_ps(0.001f);
+#pragma GCC unroll 12
   for (int k = 0; k < 12; k++)
     a[k] = _mm256_set1_ps((float)k);
   for (int i = 0; i < 1000; i++)
+#pragma GCC unroll 12
     for (int k = 0; k < 12; k++)
       a[k] = _mm256_fmadd_ps(a[k], x, y);
+#pragma GCC unroll 12
   for (int k = 1; k < 12; k++)
     a[0] = _mm256_add_ps(a[0], a[k]);
   *sink += _mm256_cvtss_f32(a[0]);
@@ -36,11 +39,14 @@ __attribute__((target("avx2,fma"))) static double fma_round_avx2(float *sink)
 __attribute__((target("avx512f"))) static double fma_round_avx512(float *sink)
 {
   __m512 a[12], x = _mm512_set1_ps(0.999f), y = _mm512_set1_ps(0.001f);
+#pragma GCC unroll 12
   for (int k = 0; k < 12; k++)
     a[k] = _mm512_set1_ps((float)k);
   for (int i = 0; i < 1000; i++)
+#pragma GCC unroll 12
     for (int k = 0; k < 12; k++)
       a[k] = _mm512_fmadd_ps(a[k], x, y);
+#pragma GCC unroll 12
   for (int k = 1; k < 12; k++)
     a[0] = _mm512_add_ps(a[0], a[k]);
   *sink += _mm512_reduce_add_ps(a[0]);
