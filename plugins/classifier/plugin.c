@@ -10,6 +10,7 @@
 #include <weft/head.h>
 #include <weft/manifest.h>
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -195,6 +196,25 @@ static weft_status run(const struct classifier *self, struct weft_call *call, fl
   return status;
 }
 
+/* One item's logits divided by the temperature into row [n]; 0: it has none that mean anything. */
+static int scale(const struct classifier *self, const struct weft_call *call, uint32_t item, const float *logits,
+                 double *row)
+{
+  struct weft_rows rows = weft_rows_of(call->inputs[0], item);
+  if (!rows.present)
+    return 0;
+  for (uint32_t c = 0; c < self->labels.n; c++) {
+    row[c] = logits[rows.begin * self->labels.n + c] / self->temperature;
+    if (!isfinite(row[c])) {
+      host->fail_item(call, item, WEFT_BAD_INPUT, "the features lead to a logit of %f for the class '%.64s'; they are "
+                                                  "not finite, or beyond what a float holds", row[c],
+                      self->labels.names[c]);
+      return 0;
+    }
+  }
+  return 1;
+}
+
 static weft_status process(void *instance, struct weft_call *call)
 {
   const struct classifier *self = instance;
@@ -203,12 +223,8 @@ static weft_status process(void *instance, struct weft_call *call)
   weft_status status = run(self, call, logits, (char *)row + row_bytes(self));
   if (status != WEFT_OK)
     return status;
-  for (uint32_t i = 0; i < call->n_items; i++) {
-    struct weft_rows rows = weft_rows_of(call->inputs[0], i);
-    for (uint32_t c = 0; rows.present && c < self->labels.n; c++)
-      row[c] = logits[rows.begin * self->labels.n + c] / self->temperature;
-    weft_labels_answer(&self->labels, call, i, rows.present ? row : NULL);
-  }
+  for (uint32_t i = 0; i < call->n_items; i++)
+    weft_labels_answer(&self->labels, call, i, scale(self, call, i, logits, row) ? row : NULL);
   return WEFT_OK;
 }
 

@@ -194,6 +194,8 @@ static void combine(const struct gated *self, struct weft_call *call, uint32_t i
     const int32_t *slots = call->inputs[i]->slots;
     int64_t slot = slots ? slots[item] : (int64_t)item;
     log_q[i] = log_sigmoid(gates_at(self, call, i)[slot]);
+    if (isnan(log_q[i]))
+      host->fail_item(call, item, WEFT_BAD_INPUT, "the tokens of '%s' are not finite", self->modalities[i].key);
     top = log_q[i] > top ? log_q[i] : top;
     const float *h = values_at(self, call, i) + slot * self->d;
     float q = (float)exp(log_q[i]);

@@ -27,6 +27,7 @@ static weft_status no_memory(struct weft_labels *out, char *message)
 static weft_status from_array(json_t *array, struct weft_labels *out, char *message)
 {
   size_t n = json_array_size(array);
+  out->n_longest_bytes = 1;
   out->names = calloc(n, sizeof *out->names);
   out->json = json_dumps(array, JSON_COMPACT);
   if (!out->names || !out->json)

@@ -24,7 +24,7 @@ struct weft_labels {
   char **names;   /**< [n] UTF-8, zero-terminated */
   char *json;     /**< JSON array of the names, in one spelling: equal labels, equal bytes */
   uint32_t n;
-  uint32_t n_longest_bytes; /**< of the longest name */
+  uint32_t n_longest_bytes; /**< of the longest name, at least 1 */
 };
 
 /**

@@ -63,6 +63,23 @@ static void test_classifier_presence(void)
   }
 }
 
+/* Numbers that are none are bad input of their item alone, never a silent answer. */
+static void test_classifier_not_finite(void)
+{
+  g_autoptr(WeftDriver) d = bind(NULL, D, "f00d/fused");
+  float features[3 * D] = {0};
+  features[3] = NAN;
+  features[D + 5] = INFINITY;
+  g_assert_cmpint(weft_driver_start(d), ==, WEFT_OK);
+  struct weft_tensor shape = {.dtype = weft_f32(), .rank = 2, .dims = {3, D}};
+  const struct weft_tensor *in = weft_driver_tensor(d, &shape, features, 3, NULL);
+  g_assert_cmpint(weft_driver_run(d, 3, &in), ==, WEFT_OK);
+  g_assert_cmpint(weft_driver_item_status(d, 0), ==, WEFT_BAD_INPUT);
+  g_assert_cmpint(weft_driver_item_status(d, 1), ==, WEFT_BAD_INPUT);
+  g_assert_cmpint(weft_driver_item_status(d, 2), ==, WEFT_OK);
+  g_assert_nonnull(strstr(weft_driver_item_message(d, 0), "not finite"));
+}
+
 int main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
@@ -71,5 +88,6 @@ int main(int argc, char **argv)
   g_test_add_func("/classifier/input", test_classifier_input);
   g_test_add_func("/classifier/files", test_classifier_files);
   g_test_add_func("/classifier/presence", test_classifier_presence);
+  g_test_add_func("/classifier/not-finite", test_classifier_not_finite);
   return g_test_run();
 }

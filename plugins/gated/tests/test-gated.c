@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What gated refuses; what it computes: tests/golden/test-fusion.c. */
 #include <compute.h>
+#include <math.h>
 #include <modelfolder.h>
 #include <string.h>
 
@@ -72,6 +73,23 @@ static void test_gated_subset(void)
   g_assert_true(weights[0] > 0 && weights[1] > 0);
 }
 
+static void test_gated_not_finite(void)
+{
+  g_autoptr(WeftDriver) d = bind(NULL, "picture", 13, "picture0/tokens");
+  float speech[2 * 24] = {0}, picture[2 * 13] = {0};
+  const int64_t one_each[] = {0, 1, 2};
+  speech[30] = NAN;
+  g_assert_cmpint(weft_driver_start(d), ==, WEFT_OK);
+  struct weft_tensor a = {.dtype = weft_f32(), .rank = 2, .dims = {2, 24}};
+  struct weft_tensor b = {.dtype = weft_f32(), .rank = 2, .dims = {2, 13}};
+  const struct weft_tensor *in[] = {weft_driver_tensor(d, &a, speech, 2, one_each),
+                                    weft_driver_tensor(d, &b, picture, 2, one_each)};
+  g_assert_cmpint(weft_driver_run(d, 2, in), ==, WEFT_OK);
+  g_assert_cmpint(weft_driver_item_status(d, 0), ==, WEFT_OK);
+  g_assert_cmpint(weft_driver_item_status(d, 1), ==, WEFT_BAD_INPUT);
+  g_assert_nonnull(strstr(weft_driver_item_message(d, 1), "'speech'"));
+}
+
 static void test_gated_limits(void)
 {
   g_autoptr(WeftDriver) d = bind(NULL, "picture", 13, "picture0/tokens");
@@ -98,6 +116,7 @@ int main(int argc, char **argv)
   g_test_add_func("/gated/width-and-space", test_gated_width_and_space);
   g_test_add_func("/gated/files", test_gated_files);
   g_test_add_func("/gated/subset", test_gated_subset);
+  g_test_add_func("/gated/not-finite", test_gated_not_finite);
   g_test_add_func("/gated/limits", test_gated_limits);
   return g_test_run();
 }

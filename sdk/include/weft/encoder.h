@@ -10,7 +10,9 @@
  * - `pooled: [*, d] f32` one row an item (space = MODEL_DIGEST/pooled);
  * - `tokens.origin: [*, n] i32` (optional) where in the source each token comes
  *   from: text [2] begin and end byte, image [4] top, left, bottom, right in
- *   pixels, audio [2] begin and end sample.
+ *   pixels, audio [2] begin and end sample;
+ * - `layers: [*, d] f32, groups` (optional) embeddings and every block's output
+ *   of each item, for tests and inspection; wanted only where it is named.
  */
 #ifndef WEFT_ENCODER_H
 #define WEFT_ENCODER_H

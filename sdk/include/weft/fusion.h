@@ -5,7 +5,8 @@
  *
  * Input: `tokens[]: [*, d] f32, ragged`, variadic; the keys under `in:` name
  * the modalities, and trained weights bind by those names. Fusions of
- * probabilities take `probabilities[]: [*, n] f32` instead.
+ * probabilities take `probabilities[]: [*, n] f32` instead and answer like a
+ * head (head.h: label first), with `weights` behind.
  * Outputs:
  * - `fused: [*, d] f32` one row an item (main);
  * - `weights: [*, m] f32, explain` the share of each modality in the order of
