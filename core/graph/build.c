@@ -23,10 +23,9 @@ static gboolean refused(WeftBuilder *builder, const WeftStep *step, const char *
   const char *why = *message ? message : status >= 0 && status < WEFT_N_STATUS ? status_names[status] : "unknown status";
   WeftDiagnostic *fault = weft_fault(builder->diagnostics, place_of(step), what, "%s: %s", step->found->label, why);
   weft_diagnostic_at(fault, step->name, NULL);
-  if (step->node && step->node->model >= 0)
-    weft_diagnostic_hint(fault, "its model is \"%s\", folder \"%s\"",
-                         weft_model_at(builder->pipeline, step->node->model)->name,
-                         weft_model_at(builder->pipeline, step->node->model)->path);
+  const WeftModel *model = step->node && step->node->model >= 0 ? weft_model_at(builder->pipeline, step->node->model) : NULL;
+  if (model && !strstr(why, model->path))
+    weft_diagnostic_hint(fault, "its model is \"%s\", folder \"%s\"", model->name, model->path);
   return FALSE;
 }
 

@@ -30,8 +30,9 @@ static void describe_tail(GString *text, guint n_splits, const char *modality)
 static char *describe_port(const struct weft_port *port)
 {
   GString *text = g_string_new(NULL);
-  g_string_append_printf(text, "%s [*", weft_dtype_name(port->dtype));
-  for (guint d = 1; d < port->rank; d++) {
+  const char *dtype = weft_dtype_name(port->dtype);
+  g_string_append_printf(text, "%s [*", dtype ? dtype : "an unknown type");
+  for (guint d = 1; d < MIN(port->rank, WEFT_MAX_RANK); d++) { /* a plugin may have answered anything */
     if (port->dims[d] < 0)
       g_string_append(text, ", *");
     else

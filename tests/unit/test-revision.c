@@ -135,6 +135,20 @@ static void test_revision_params(void)
                   "t.yaml:4:55: node \"a\": fault@1.0.0 has no parameter \"mss\"\n  hint: did you mean \"ms\"?\n");
 }
 
+static void test_revision_readers(void)
+{
+#define REST "nodes: {a: {use: source, in: words}}\noutputs: {y: a}\n"
+  expect_messages("weft: 1\nname: t\ninputs: {words: {type: bytes, reader: plain@~1.2}}\n" REST, "");
+  expect_messages("weft: 1\nname: t\ninputs: {words: {type: text, reader: plain@^1}}\n" REST,
+                  "t.yaml:3:38: node \"words\": plain@1.2.0 reads type \"bytes\", the input has type \"text\"\n");
+  expect_messages("weft: 1\nname: t\ninputs: {words: {type: bytes, reader: pass}}\n" REST,
+                  "t.yaml:3:39: node \"words\": pass@1.0.0 is no reader but a plugin of kind transform\n");
+  expect_messages("weft: 1\nname: t\ninputs: {words: {type: smell}}\n" REST,
+                  "t.yaml:3:24: node \"words\": no reader of type \"smell\" is installed\n"
+                  "  hint: readers are installed for bytes\n");
+#undef REST
+}
+
 static void test_revision_failure_is_told_once(void)
 {
   Built built = build(HEAD "nodes:\n  a: {use: fault, in: words, params: {how: fail, at: create}}\n  b: {use: pass, in: a}\n"
@@ -377,6 +391,7 @@ int main(int argc, char **argv)
   g_test_add_func("/revision/chain", test_revision_chain);
   g_test_add_func("/revision/digest", test_revision_digest);
   g_test_add_func("/revision/params", test_revision_params);
+  g_test_add_func("/revision/readers", test_revision_readers);
   g_test_add_func("/revision/failure_is_told_once", test_revision_failure_is_told_once);
   g_test_add_func("/revision/isolate", test_revision_isolate);
   g_test_add_func("/revision/require", test_revision_require);
