@@ -19,7 +19,8 @@ typedef struct WeftCatalogue WeftCatalogue;
 GQuark weft_catalogue_error_quark(void);
 typedef enum {
   WEFT_CATALOGUE_ERROR_FAILED,    /**< a file or the database could not be read or written */
-  WEFT_CATALOGUE_ERROR_NOT_FOUND, /**< no such plugin, version or catalogue */
+  WEFT_CATALOGUE_ERROR_NOT_FOUND, /**< no such plugin or version */
+  WEFT_CATALOGUE_ERROR_MISSING,   /**< the folder holds no catalogue */
   WEFT_CATALOGUE_ERROR_LOCKED,    /**< another process holds it */
   WEFT_CATALOGUE_ERROR_CORRUPT,   /**< catalogue.db is damaged */
   WEFT_CATALOGUE_ERROR_NEWER,     /**< written by a newer Weft */

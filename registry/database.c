@@ -191,7 +191,7 @@ WeftDatabase *weft_database_open(const char *folder, WeftDatabaseMode mode, GErr
   database->folder = g_canonicalize_filename(folder, NULL);
   g_autofree char *path = g_build_filename(database->folder, "catalogue.db", NULL);
   if (mode == WEFT_DATABASE_READ && access(path, F_OK) != 0) {
-    g_set_error(error, WEFT_CATALOGUE_ERROR, WEFT_CATALOGUE_ERROR_NOT_FOUND,
+    g_set_error(error, WEFT_CATALOGUE_ERROR, WEFT_CATALOGUE_ERROR_MISSING,
                 "%s: no catalogue there (catalogue.db: %s); `weft plugin install --catalogue %s FILE.so` makes one",
                 folder, g_strerror(errno), folder);
     return NULL;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "catalogue.h"
 #include "command.h"
+#include "hosttable.h"
 
 #include <locale.h>
 #include <stdarg.h>
@@ -46,9 +47,17 @@ static int unknown_command(const char *word)
   return WEFT_EXIT_USAGE;
 }
 
+/* What plugins and the host say: warnings and errors. */
+static void print_log(void *data, uint32_t level, const char *line)
+{
+  if (level <= WEFT_LOG_WARNING)
+    fprintf(stderr, "weft: %s: %s\n", level == WEFT_LOG_ERROR ? "error" : "warning", line);
+}
+
 int main(int argc, char **argv)
 {
   setlocale(LC_CTYPE, "");
+  weft_host_set_log(print_log, NULL);
   const char *word = argc > 1 ? argv[1] : "--help";
   if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0) {
     print_help();

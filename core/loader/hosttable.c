@@ -118,18 +118,14 @@ static weft_status host_fail_call(const struct weft_call *call, weft_status stat
 
 static void host_log(uint32_t level, const char *format, ...)
 {
-  static const char *const names[] = {"error", "warning", "info", "debug"};
   char line[WEFT_MESSAGE_BYTES];
   va_list args;
+  if (!log_line)
+    return;
   va_start(args, format);
   vsnprintf(line, sizeof line, format, args);
   va_end(args);
-  if (level > WEFT_LOG_DEBUG)
-    level = WEFT_LOG_DEBUG;
-  if (log_line)
-    log_line(log_data, level, line);
-  else if (level <= WEFT_LOG_WARNING)
-    fprintf(stderr, "weft: %s: %s\n", names[level], line);
+  log_line(log_data, level > WEFT_LOG_DEBUG ? WEFT_LOG_DEBUG : level, line);
 }
 
 static weft_status host_resource_open(struct weft_setup *setup, const char *name, uint32_t flags,

@@ -45,7 +45,7 @@ weft_status weft_host_offer(const char *id, const void *table);
  */
 void weft_host_set_finder(const void *(*find)(void *data, const char *id), void *data);
 
-/** Where log lines go; NULL: standard error, warnings and errors only. [control thread] */
+/** Where log lines go; NULL: nowhere, since a library prints nothing. line: borrowed until return. [control thread] */
 void weft_host_set_log(void (*log)(void *data, uint32_t level, const char *line), void *data);
 
 /**

@@ -24,7 +24,7 @@ ALLOWED = {
     "sdk/include": set(),
     "sdk/nn": {"sdk/nn"},
     "registry": {"registry"},
-    "core/loader": {"core/loader"},
+    "core/loader": {"core/loader", "registry"},
     "core/runtime": {"core/runtime", "core/loader", "core/worker"},
     "core/worker": {"core/worker", "core/loader", "core/runtime"},
     "core/install": {"core/install", "core/loader", "registry"},

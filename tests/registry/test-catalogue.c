@@ -129,7 +129,7 @@ static void test_catalogue_named_folder_must_be_one(Fixture *f, gconstpointer un
 {
   g_autoptr(GError) error = NULL;
   g_assert_null(weft_catalogue_open(NULL, &error));
-  g_assert_error(error, WEFT_CATALOGUE_ERROR, WEFT_CATALOGUE_ERROR_NOT_FOUND);
+  g_assert_error(error, WEFT_CATALOGUE_ERROR, WEFT_CATALOGUE_ERROR_MISSING);
   g_assert_nonnull(strstr(error->message, "no catalogue there"));
 }
 

@@ -34,7 +34,8 @@ static const char whole[] =
   "\"determinism\": \"bitwise\", \"pure\": true, \"parallel\": true, \"blocking\": true, \"fork_safe\": false,"
   "\"resources\": [\"self/a\"], \"grants\": [\"net:example.org:443\", \"read:/x\", \"threads:2\", \"gpu\"]},"
   "{\"id\": \"png\", \"kind\": \"reader\", \"inputs\": [{\"name\": \"bytes\", \"type\": \"u8\", \"dims\": [\"*\"], \"splits\": 1}],"
-  " \"outputs\": [{\"name\": \"pixels\", \"type\": \"u8\", \"dims\": [\"*\", 3], \"splits\": 1, \"rows\": {\"kind\": \"dynamic\"}}],"
+  " \"outputs\": [{\"name\": \"pixels\", \"type\": \"u8\", \"dims\": [\"*\", 3], \"splits\": 1,"
+  "  \"rows\": {\"kind\": \"dynamic\"}}],"
   " \"reads\": {\"type\": \"image\", \"format\": \"PNG\", \"magic\": [{\"at\": 1, \"hex\": \"504e47\"}]}},"
   "{\"id\": \"cpu\", \"kind\": \"compute\"}]}";
 

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `weft plugin` as a person meets it: what is printed, as text and as JSON, and the exit codes. */
+#include <glib.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+typedef struct {
+  char *root, *catalogue, *out, *err;
+  int code;
+} Fixture;
+
+static char *weft, *plugins_slash;
+
+static void set_up(Fixture *f, gconstpointer unused)
+{
+  f->root = g_dir_make_tmp("weft-command-XXXXXX", NULL);
+  f->catalogue = g_build_filename(f->root, "mine", NULL);
+  f->out = f->err = NULL;
+}
+
+static void tear_down(Fixture *f, gconstpointer unused)
+{
+  g_autofree char *command = g_strdup_printf("rm -rf '%s'", f->root);
+  g_assert_cmpint(system(command), ==, 0);
+  g_free(f->root);
+  g_free(f->catalogue);
+  g_free(f->out);
+  g_free(f->err);
+}
+
+/* Runs `weft plugin LINE`: @/ stands for the folder of the test plugins, % for --catalogue DIR. */
+static void run(Fixture *f, const char *line)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GString) text = g_string_new(line);
+  g_autofree char *option = g_strdup_printf("--catalogue %s", f->catalogue);
+  g_string_replace(text, "@/", plugins_slash, 0);
+  g_string_replace(text, "%", option, 0);
+  g_autofree char *command = g_strdup_printf("%s plugin %s", weft, text->str);
+  g_clear_pointer(&f->out, g_free);
+  g_clear_pointer(&f->err, g_free);
+  int status;
+  g_assert_true(g_spawn_command_line_sync(command, &f->out, &f->err, &status, &error));
+  g_assert_true(WIFEXITED(status));
+  f->code = WEXITSTATUS(status);
+}
+
+static void check(Fixture *f, const char *line, int code, const char *out, const char *err)
+{
+  run(f, line);
+  if (f->code != code || !strstr(f->out, out) || !strstr(f->err, err))
+    g_error("weft plugin %s: code %d, expected %d; out \"%s\", expected \"%s\"; err \"%s\", expected \"%s\"", line, f->code,
+            code, f->out, out, f->err, err);
+}
+
+static void test_command_usage(Fixture *f, gconstpointer unused)
+{
+  check(f, "", 2, "", "what to do is missing: install, list, show, why or remove");
+  check(f, "--help", 0, "usage: weft plugin", "");
+  check(f, "instal x", 2, "", "instal is not an action; did you mean install?");
+  check(f, "install", 2, "", "the file is missing");
+  check(f, "list --jsn", 2, "", "--jsn is not an option; did you mean --json?");
+  check(f, "list --catalogue", 2, "", "--catalogue: a value is missing");
+  check(f, "install x.so --timeout 0", 2, "", "--timeout: expected seconds from 1 to 600, found 0");
+  check(f, "install x.so --timeout 601", 2, "", "--timeout: expected seconds from 1 to 600, found 601");
+  check(f, "show", 2, "", "show: expected one ID[@VERSION]");
+}
+
+static void test_command_life_of_a_plugin(Fixture *f, gconstpointer unused)
+{
+  check(f, "list %", 4, "", "no catalogue there");
+  check(f, "install % --timeout 600 @/test-pass.so @/test-fault.so", 0, "installed pass@1.0.0\ninstalled fault@1.0.0\n", "");
+  check(f, "install % @/test-pass.so", 0, "unchanged pass@1.0.0: the same file is installed already\n", "");
+  check(f, "list %", 0, "pass   1.0.0    transform  installed  Copies its input: for tests and benchmarks\n", "");
+  check(f, "show % fault", 0, "  text: [*] u8, ragged\noutputs\n  y: [*, 16] f32\n", "");
+  check(f, "show % pas", 1, "", "no plugin \"pas\" is installed; did you mean \"pass\"?");
+  check(f, "show % pass@^2", 1, "", "is installed, but not in a version ^2; there is 1.0.0");
+  check(f, "why % pass", 0, "installed pass@1.0.0 from ", "");
+  check(f, "remove % pass@2.0.0", 1, "", "no plugin \"pass@2.0.0\" is installed there");
+  check(f, "remove % pass", 0, "removed pass@1.0.0\n", "");
+  check(f, "why % pass", 0, "removed pass@1.0.0 from ", "");
+  check(f, "show % pass", 1, "", "no plugin \"pass\" is installed");
+}
+
+static void test_command_refusals(Fixture *f, gconstpointer unused)
+{
+  check(f, "install % @/test-crash-in-init.so @/test-pass.so", 1, "installed pass@1.0.0\n",
+        "test-crash-in-init.so: crashed while loading the file (init): killed by SIGSEGV");
+  check(f, "list %", 0, "crash-in-init  1.0.0    transform  refused    ", "");
+  check(f, "why % test-crash-in-init.so", 0, "refused crash-in-init@1.0.0 (crashed)", "");
+  check(f, "show % crash-in-init", 1, "", "plugin \"crash-in-init\" was refused: ");
+  check(f, "why % nobody", 1, "", "nothing is known of \"nobody\"");
+  check(f, "install % /nonexistent.so", 1, "", "/nonexistent.so: cannot be opened: No such file or directory");
+}
+
+static json_t *parsed(Fixture *f, const char *line, int code)
+{
+  json_error_t problem;
+  run(f, line);
+  g_assert_cmpint(f->code, ==, code);
+  json_t *value = json_loads(f->out, JSON_REJECT_DUPLICATES, &problem);
+  if (!value)
+    g_error("weft plugin %s: %s in \"%s\"", line, problem.text, f->out);
+  return value;
+}
+
+static const char *text_of(const json_t *object, const char *key)
+{
+  return json_string_value(json_object_get(object, key));
+}
+
+static void test_command_json(Fixture *f, gconstpointer unused)
+{
+  json_t *value = parsed(f, "install % --json @/test-pass.so @/test-lies.so", 1);
+  g_assert_cmpstr(text_of(json_array_get(value, 0), "outcome"), ==, "installed");
+  g_assert_cmpstr(text_of(json_array_get(value, 1), "outcome"), ==, "refused");
+  g_assert_cmpstr(text_of(json_array_get(value, 1), "code"), ==, "no-node");
+  json_decref(value);
+  value = parsed(f, "list % --json", 0);
+  g_assert_cmpuint(json_array_size(value), ==, 2);
+  g_assert_true(json_is_false(json_object_get(json_array_get(value, 0), "usable")));
+  g_assert_cmpstr(text_of(json_array_get(value, 1), "id"), ==, "pass");
+  json_decref(value);
+  value = parsed(f, "show % --json pass", 0);
+  g_assert_cmpstr(text_of(json_object_get(value, "manifest"), "name"), ==, "pass");
+  json_decref(value);
+  value = parsed(f, "why % --json lies", 0);
+  g_assert_cmpstr(text_of(json_array_get(value, 0), "what"), ==, "refused");
+  json_decref(value);
+  value = parsed(f, "remove % --json pass", 0);
+  g_assert_cmpstr(json_string_value(json_array_get(value, 0)), ==, "pass@1.0.0");
+  json_decref(value);
+}
+
+static void test_command_keeps_the_bundled_plugins(Fixture *f, gconstpointer unused)
+{
+  g_setenv("XDG_DATA_HOME", f->root, TRUE);
+  check(f, "list", 0, "vit ", "");
+  check(f, "install @/test-pass.so", 0, "installed pass@1.0.0", "");
+  check(f, "list", 0, "pass                1.0.0    transform  installed", "");
+  check(f, "remove vit", 1, "", "came with Weft and goes with it");
+  check(f, "show vit", 0, "state       bundled in ", "");
+}
+
+#define ADD(path, function) g_test_add("/command/" path, Fixture, NULL, set_up, function, tear_down)
+
+int main(int argc, char **argv)
+{
+  g_test_init(&argc, &argv, NULL);
+  const char *build = g_getenv("G_TEST_BUILDDIR");
+  g_unsetenv("WEFT_CATALOGUE");
+  g_setenv("ASAN_OPTIONS", "handle_segv=0:handle_abort=0:detect_leaks=0", TRUE);
+  weft = g_build_filename(build, "core", "cli", "weft", NULL);
+  plugins_slash = g_build_filename(build, "tests", "plugins", "/", NULL);
+  ADD("usage", test_command_usage);
+  ADD("life-of-a-plugin", test_command_life_of_a_plugin);
+  ADD("refusals", test_command_refusals);
+  ADD("json", test_command_json);
+  ADD("keeps-the-bundled-plugins", test_command_keeps_the_bundled_plugins);
+  return g_test_run();
+}
