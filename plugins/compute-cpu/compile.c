@@ -249,19 +249,21 @@ static int allocate(struct weft_program *program, const struct weft_plan *plan)
 }
 
 /*
- * Room for the packed weights, in huge pages where it fills some: 11 MB take
- * 2 ms to fill instead of 6.5 (page faults), and products miss fewer addresses.
+ * Room for the packed weights, in huge pages where it fills at least half of
+ * one: a fault costs most of what filling 4 KB takes (1.8 MB: 1.4 ms without,
+ * 0.1 with), and products miss fewer addresses.
  */
 static float *allocate_weights(struct weft_program *program, size_t n_floats)
 {
-  size_t n_bytes = (n_floats + 16) * sizeof(float), whole = n_bytes / HUGE_PAGE * HUGE_PAGE;
-  program->weights_memory = program->host->alloc(whole ? n_bytes + HUGE_PAGE : n_bytes);
-  if (!program->weights_memory || !whole)
+  size_t n_bytes = (n_floats + 16) * sizeof(float), huge = (n_bytes + HUGE_PAGE / 2) / HUGE_PAGE * HUGE_PAGE;
+  size_t room = huge ? (n_bytes > huge ? n_bytes : huge) + HUGE_PAGE : n_bytes;
+  program->weights_memory = program->host->alloc(room);
+  if (!program->weights_memory || !huge)
     return program->weights_memory;
   uint8_t *memory = program->weights_memory;
   memory += (HUGE_PAGE - (uintptr_t)memory % HUGE_PAGE) % HUGE_PAGE;
   /* advice: what follows is right without it */
-  (void)madvise(memory, whole, MADV_HUGEPAGE);
+  (void)madvise(memory, huge, MADV_HUGEPAGE);
   return (float *)(void *)memory;
 }
 
