@@ -78,9 +78,13 @@ static void pack(float *to, const struct weft_plan_weight *w, size_t n, size_t k
       size_t step = k - at < STEP ? k - at : STEP;
       for (size_t j = 0; j < columns; j++) {
         float block[STEP];
-        convert(block, w, (first + j) * k + at, step);
+        const uint8_t *from = (const uint8_t *)block;
+        if (w->dtype.bits == 32)
+          from = (const uint8_t *)w->data + w->offset + ((first + j) * k + at) * sizeof(float);
+        else
+          convert(block, w, (first + j) * k + at, step);
         for (size_t i = 0; i < step; i++)
-          to[(at + i) * nr + j] = block[i];
+          memcpy(&to[(at + i) * nr + j], from + i * sizeof(float), sizeof(float));
       }
     }
   }
