@@ -326,6 +326,20 @@ static void test_revision_isolated(void)
   const WeftRevisionNode *nodes = weft_revision_nodes(built.revision, &n);
   g_assert_true(!nodes[0].isolated && nodes[1].isolated && !nodes[2].isolated);
   built_clear(&built);
+  built = build_with(HEAD "nodes: {a: {use: hungry, in: words}, b: {use: hungry, in: words, isolate: false}}\n"
+                          "outputs: {a: a, b: b}\n", &options);
+  g_assert_cmpstr(built.text, ==, "");
+  nodes = weft_revision_nodes(built.revision, &n);
+  g_assert_true(nodes[1].isolated && !nodes[2].isolated); /* what did not come with Weft gets a process */
+  built_clear(&built);
+}
+
+static void test_revision_advice(void)
+{
+  expect_messages(HEAD "nodes: {a: {use: pass, in: words}}\noutputs: {y: a}\n",
+                  "t.yaml:4:28: node \"a\", port \"x\": pass@1.0.0 takes f32 [*, 16], \"words.text\" (plain@1.2.0) gives u8 "
+                  "[*] ragged, modality text\n"
+                  "  hint: installed plugins that turn the one into the other: fault@1.0.0, source@1.0.0\n");
 }
 
 static void test_revision_long_chain(void)
@@ -350,11 +364,12 @@ static void test_revision_long_chain(void)
 static void install(const char *probe, char **files, int n_files)
 {
   g_autoptr(GError) error = NULL;
-  const WeftInstallOptions options = {.probe_program = probe, .bundled = TRUE};
   g_autofree char *folder = g_build_filename(fixture.folder, "catalogue", NULL);
   g_autoptr(WeftRegistrar) registrar = weft_registrar_open(folder, FALSE, &error);
   g_assert_no_error(error);
   for (int i = 0; i < n_files; i++) {
+    gboolean foreign = strstr(files[i], "hungry") != NULL; /* stands for a plugin that did not come with Weft */
+    const WeftInstallOptions options = {.probe_program = probe, .bundled = !foreign};
     g_autoptr(WeftInstallResult) result = weft_install_file(registrar, files[i], &options, &error);
     g_assert_no_error(error);
     if (result->outcome == WEFT_INSTALL_REFUSED)
@@ -401,6 +416,7 @@ int main(int argc, char **argv)
   g_test_add_func("/revision/scratch_limits", test_revision_scratch_limits);
   g_test_add_func("/revision/calls_are_split", test_revision_calls_are_split);
   g_test_add_func("/revision/isolated", test_revision_isolated);
+  g_test_add_func("/revision/advice", test_revision_advice);
   g_test_add_func("/revision/long_chain", test_revision_long_chain);
   int status = g_test_run();
   weft_runtime_free(fixture.runtime);
