@@ -41,6 +41,21 @@ static void test_classifier_files(void)
   weft_test_model_free(copy);
 }
 
+/* 65536 classes are allowed: then it is the tensor that does not fit. */
+static void test_classifier_limits(void)
+{
+  for (int n = 65536; n <= 65537; n++) {
+    char *copy = weft_test_model_copy(MODEL);
+    g_autoptr(GString) labels = g_string_new("\"6\": \"7\"");
+    for (int i = 7; i < n; i++)
+      g_string_append_printf(labels, ", \"%d\": \"c\"", i);
+    weft_test_model_edit(copy, "config.json", "\"6\": \"7\"", labels->str);
+    weft_test_refused(bind(copy, D, "f00d/fused"), WEFT_BAD_CONFIG, n == 65536 ? "should be [65536" : "id2label",
+                      n == 65536 ? "[7" : "65537", NULL);
+    weft_test_model_free(copy);
+  }
+}
+
 static void test_classifier_presence(void)
 {
   g_autoptr(WeftDriver) d = bind(NULL, D, "f00d/fused"), alone = bind(NULL, D, "f00d/fused");
@@ -87,6 +102,7 @@ int main(int argc, char **argv)
   weft_test_threads(1);
   g_test_add_func("/classifier/input", test_classifier_input);
   g_test_add_func("/classifier/files", test_classifier_files);
+  g_test_add_func("/classifier/limits", test_classifier_limits);
   g_test_add_func("/classifier/presence", test_classifier_presence);
   g_test_add_func("/classifier/not-finite", test_classifier_not_finite);
   return g_test_run();

@@ -54,6 +54,34 @@ static void test_gated_files(void)
   weft_test_model_free(copy);
 }
 
+/* 64 trained inputs are allowed, and names of tensors up to 255 bytes. */
+static void test_gated_model_limits(void)
+{
+  for (int n = 64; n <= 65; n++) {
+    char *copy = weft_test_model_copy(MODEL);
+    g_autoptr(GString) list = g_string_new("\"inputs\": [");
+    for (int i = 3; i < n; i++)
+      g_string_append_printf(list, "{\"name\": \"more%d\", \"d\": 1}, ", i);
+    weft_test_model_edit(copy, "config.json", "\"inputs\": [", list->str);
+    WeftDriver *d = bind(copy, "picture", 13, "picture0/tokens");
+    if (n == 64) {
+      g_assert_cmpint(weft_driver_start(d), ==, WEFT_OK);
+      weft_driver_free(d);
+    } else {
+      weft_test_refused(d, WEFT_BAD_CONFIG, "`inputs`", "64", "65", NULL);
+    }
+    weft_test_model_free(copy);
+  }
+  for (gsize n = 255; n <= 256; n++) {
+    g_autofree char *name = g_strnfill(n - strlen("inputs..score.weight"), 'x');
+    g_autofree char *entry = g_strdup_printf("\"inputs\": [{\"name\": \"%s\", \"d\": 1}, ", name);
+    char *copy = weft_test_model_copy(MODEL);
+    weft_test_model_edit(copy, "config.json", "\"inputs\": [", entry);
+    weft_test_refused(bind(copy, name, 1, NULL), WEFT_BAD_CONFIG, n == 255 ? "is missing" : "at most 255", NULL);
+    weft_test_model_free(copy);
+  }
+}
+
 /* A trained input may be left out of the pipeline; the fused space is named after the model. */
 static void test_gated_subset(void)
 {
@@ -115,6 +143,7 @@ int main(int argc, char **argv)
   g_test_add_func("/gated/names", test_gated_names);
   g_test_add_func("/gated/width-and-space", test_gated_width_and_space);
   g_test_add_func("/gated/files", test_gated_files);
+  g_test_add_func("/gated/model-limits", test_gated_model_limits);
   g_test_add_func("/gated/subset", test_gated_subset);
   g_test_add_func("/gated/not-finite", test_gated_not_finite);
   g_test_add_func("/gated/limits", test_gated_limits);

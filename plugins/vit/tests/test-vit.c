@@ -75,7 +75,12 @@ static void test_vit_refuses(void)
       {"\"intermediate_size\": 33", "\"intermediate_size\": 32",
        {"encoder.layer.0.intermediate.dense.weight", "[32"}, WEFT_BAD_CONFIG},
       {"\"num_hidden_layers\": 2", "\"num_hidden_layers\": 3", {"encoder.layer.2.", "is missing"}, WEFT_BAD_CONFIG},
+      {"\"num_hidden_layers\": 2", "\"num_hidden_layers\": 256", {"encoder.layer.2.", "is missing"}, WEFT_BAD_CONFIG},
       {"\"num_hidden_layers\": 2", "\"num_hidden_layers\": 257", {"num_hidden_layers", "256"}, WEFT_BAD_CONFIG},
+      {"\"intermediate_size\": 33", "\"intermediate_size\": 65536", {"intermediate.dense.weight", "[65536"},
+       WEFT_BAD_CONFIG},
+      {"\"intermediate_size\": 33", "\"intermediate_size\": 65537", {"config.json", "intermediate_size"},
+       WEFT_BAD_CONFIG},
       {"\"layer_norm_eps\": 1e-05", "\"layer_norm_eps\": \"small\"", {"config.json", "layer_norm_eps"},
        WEFT_BAD_CONFIG},
   };
