@@ -217,7 +217,7 @@ static weft_status refuse(struct weft_ring_host *ring, const char *segment, char
 static int lay_out(struct weft_ring_host *ring, const struct weft_call *call)
 {
   struct cursor out = {WEFT_RING_PAGE, ring->n_bytes / 2, 0};
-  ring->answers = take_room(&out, call->n_outputs * sizeof(struct weft_wire_answer));
+  take_room(&out, call->n_outputs * sizeof(struct weft_wire_answer));
   ring->item_status = take_room(&out, call->n_items * sizeof(weft_status));
   for (uint32_t i = 0; i < call->n_outputs; i++)
     lay_room(ring, &out, call, i);
@@ -251,21 +251,23 @@ weft_status weft_ring_post(struct weft_ring_host *ring, const struct weft_call *
   if (in.at > ring->in_high)
     ring->in_high = in.at;
 
-  struct weft_ring_in *head = ring->in;
-  head->n_items = call->n_items;
-  head->n_inputs = call->n_inputs;
-  head->n_outputs = call->n_outputs;
-  head->items = items;
-  head->inputs = inputs;
-  head->outputs = outputs;
-  head->messages = ring->messages;
-  head->item_status = ring->item_status;
-  head->answers = ring->answers;
-  __atomic_store_n(&head->cancel, 0, __ATOMIC_RELAXED);
+  struct weft_wire_call now;
+  memset(&now, 0, sizeof now);
+  now.n_items = call->n_items;
+  now.n_inputs = call->n_inputs;
+  now.n_outputs = call->n_outputs;
+  now.items = items;
+  now.inputs = inputs;
+  now.outputs = outputs;
+  now.messages = ring->messages;
+  now.item_status = ring->item_status;
+  put(ring, offsetof(struct weft_ring_in, now), &now, sizeof now);
+  if (__atomic_load_n(&ring->in->cancel, __ATOMIC_RELAXED))
+    __atomic_store_n(&ring->in->cancel, 0, __ATOMIC_RELAXED);
   ring->number = ring->number == UINT32_MAX ? 1 : ring->number + 1;
-  atomic_store(&head->call, ring->number);
+  weft_publish(&ring->in->call, ring->number);
   if (atomic_load(&ring->out->worker_sleeps))
-    weft_futex_wake(&head->call);
+    weft_futex_wake(&ring->in->call);
   return WEFT_OK;
 }
 
@@ -279,15 +281,21 @@ int weft_ring_ready(const struct weft_ring_host *ring)
   return weft_ring_answered(ring) || atomic_load(&ring->lost) == ring->number;
 }
 
-static int spin(const struct weft_ring_host *ring, uint64_t until)
+/* The clock is read only once the answer has been a while coming: reading it takes as long as a small call. */
+static int spin(const struct weft_ring_host *ring)
 {
-  do {
-    for (int i = 0; i < 64; i++) {
+  uint64_t until = 0, now = 0;
+  if (!ring->spin_ns)
+    return 0;
+  while (!until || now < until) {
+    for (int i = 0; i < WEFT_SPIN_ROUNDS; i++) {
       if (weft_ring_ready(ring))
         return 1;
       weft_pause();
     }
-  } while (weft_now_ns() < until);
+    now = weft_now_ns();
+    until = until ? until : now + ring->spin_ns;
+  }
   return 0;
 }
 
@@ -295,7 +303,7 @@ int weft_ring_wait(struct weft_ring_host *ring, uint64_t deadline_ns)
 {
   if (weft_ring_ready(ring))
     return 1;
-  if (ring->spin_ns && spin(ring, weft_now_ns() + ring->spin_ns))
+  if (spin(ring))
     return 1;
   int ready = 0;
   atomic_store(&ring->in->host_sleeps, 1);

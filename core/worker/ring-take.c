@@ -162,7 +162,7 @@ static weft_status take_output(struct take *take, uint32_t index)
   int64_t n_bytes;
   if (!output->wanted)
     return WEFT_OK;
-  copy(&answer, take->ring, take->ring->answers + index * sizeof answer, sizeof answer);
+  copy(&answer, take->ring, WEFT_RING_ANSWERS + index * sizeof answer, sizeof answer);
   weft_status status = check_dims(take, index, &answer, &n_bytes);
   if (status == WEFT_OK)
     status = take_slots(take, index, &answer);

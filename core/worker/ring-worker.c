@@ -38,7 +38,7 @@ static void *out_at(const struct weft_ring_worker *ring, uint64_t at)
 
 static char *item_message(const struct weft_ring_worker *ring, uint32_t item)
 {
-  return (char *)ring->spec.out + ring->spec.in->messages + (uint64_t)item * WEFT_MESSAGE_BYTES;
+  return (char *)ring->spec.out + ring->spec.in->now.messages + (uint64_t)item * WEFT_MESSAGE_BYTES;
 }
 
 static void on_fail(struct weft_call_host *self, const struct weft_call *call, uint32_t item, weft_status status,
@@ -61,7 +61,7 @@ static weft_status on_reserve(struct weft_call_host *self, const struct weft_cal
   struct weft_ring_worker *ring = (struct weft_ring_worker *)self;
   if (output >= call->n_outputs || n_rows < 0 || call->outputs[output].rows_kind != WEFT_ROWS_DYNAMIC)
     return WEFT_CONTRACT;
-  const struct weft_wire_output *wire = in_at(ring, ring->spec.in->outputs);
+  const struct weft_wire_output *wire = in_at(ring, ring->spec.in->now.outputs);
   struct weft_output *o = &call->outputs[output];
   int64_t n_bytes, row = weft_row_bytes(&o->tensor);
   if (!o->wanted)
@@ -120,23 +120,27 @@ void weft_ring_worker_free(struct weft_ring_worker *ring)
   weft_mem_free(ring);
 }
 
-static int spin(const struct weft_ring_worker *ring, uint64_t until)
+static int spin(const struct weft_ring_worker *ring)
 {
-  do {
-    for (int i = 0; i < 64; i++) {
+  uint64_t until = 0, now = 0;
+  if (!ring->spec.spin_ns)
+    return 0;
+  while (!until || now < until) {
+    for (int i = 0; i < WEFT_SPIN_ROUNDS; i++) {
       if (atomic_load(&ring->spec.in->call) != ring->number)
         return 1;
       weft_pause();
     }
-  } while (weft_now_ns() < until);
+    now = weft_now_ns();
+    until = until ? until : now + ring->spec.spin_ns;
+  }
   return 0;
 }
 
 static void await_call(struct weft_ring_worker *ring)
 {
   const struct weft_ring_in *in = ring->spec.in;
-  if (atomic_load(&in->call) == ring->number &&
-      !(ring->spec.spin_ns && spin(ring, weft_now_ns() + ring->spec.spin_ns))) {
+  if (atomic_load(&in->call) == ring->number && !spin(ring)) {
     atomic_store(&ring->spec.out->worker_sleeps, 1);
     while (atomic_load(&in->call) == ring->number)
       weft_futex_wait(&in->call, ring->number, 0);
@@ -164,7 +168,7 @@ static void build_tensor(const struct weft_ring_worker *ring, const struct weft_
 
 static void build_items(struct weft_ring_worker *ring)
 {
-  const struct weft_wire_item *wire = in_at(ring, ring->spec.in->items);
+  const struct weft_wire_item *wire = in_at(ring, ring->spec.in->now.items);
   uint64_t last = 0;
   struct weft_context *context = NULL;
   for (uint32_t i = 0; i < ring->call.n_items; i++) {
@@ -189,7 +193,7 @@ static void build_items(struct weft_ring_worker *ring)
 
 static void build_outputs(struct weft_ring_worker *ring)
 {
-  const struct weft_wire_output *wire = in_at(ring, ring->spec.in->outputs);
+  const struct weft_wire_output *wire = in_at(ring, ring->spec.in->now.outputs);
   for (uint32_t i = 0; i < ring->call.n_outputs; i++) {
     struct weft_output *output = &ring->outputs[i];
     build_tensor(ring, &wire[i].preset, &output->tensor);
@@ -221,12 +225,12 @@ struct weft_call *weft_ring_worker_next(struct weft_ring_worker *ring)
   await_call(ring);
   const struct weft_ring_in *in = ring->spec.in;
   struct weft_call *call = &ring->call;
-  call->n_items = in->n_items;
-  call->n_inputs = in->n_inputs;
-  call->n_outputs = in->n_outputs;
+  call->n_items = in->now.n_items;
+  call->n_inputs = in->now.n_inputs;
+  call->n_outputs = in->now.n_outputs;
   call->flags = 0;
   build_items(ring);
-  const struct weft_wire_tensor *inputs = in_at(ring, in->inputs);
+  const struct weft_wire_tensor *inputs = in_at(ring, in->now.inputs);
   for (uint32_t i = 0; i < call->n_inputs; i++) {
     build_tensor(ring, &inputs[i], &ring->inputs[i]);
     ring->input_of[i] = &ring->inputs[i];
@@ -256,7 +260,7 @@ static void copy_index(void *room, const void *from, uint64_t n_bytes)
 
 static void describe_output(struct weft_ring_worker *ring, uint32_t index)
 {
-  const struct weft_wire_output *wire = (struct weft_wire_output *)in_at(ring, ring->spec.in->outputs) + index;
+  const struct weft_wire_output *wire = (struct weft_wire_output *)in_at(ring, ring->spec.in->now.outputs) + index;
   const struct weft_output *output = &ring->outputs[index];
   const struct weft_tensor *tensor = &output->tensor;
   struct weft_wire_answer answer;
@@ -280,7 +284,7 @@ static void describe_output(struct weft_ring_worker *ring, uint32_t index)
     if (n_groups >= 0 && n_groups <= wire->n_groups_max)
       copy_index(out_at(ring, wire->splits[1]), tensor->splits[1], ((uint64_t)n_groups + 1) * sizeof(int64_t));
   }
-  struct weft_wire_answer *to = (struct weft_wire_answer *)out_at(ring, ring->spec.in->answers) + index;
+  struct weft_wire_answer *to = (struct weft_wire_answer *)out_at(ring, WEFT_RING_ANSWERS) + index;
   if (memcmp(to, &answer, sizeof answer))
     memcpy(to, &answer, sizeof answer);
 }
@@ -296,7 +300,7 @@ static uint32_t describe_items(struct weft_ring_worker *ring)
       item_message(ring, i)[0] = '\0';
   }
   if (n_failed)
-    memcpy(out_at(ring, ring->spec.in->item_status), ring->status, ring->call.n_items * sizeof(weft_status));
+    memcpy(out_at(ring, ring->spec.in->now.item_status), ring->status, ring->call.n_items * sizeof(weft_status));
   return n_failed;
 }
 
@@ -304,12 +308,16 @@ void weft_ring_worker_answer(struct weft_ring_worker *ring, weft_status status)
 {
   struct weft_ring_out *out = ring->spec.out;
   const struct weft_ring_in *in = ring->spec.in;
-  out->n_failed = describe_items(ring);
+  uint32_t n_failed = describe_items(ring);
   for (uint32_t i = 0; i < ring->call.n_outputs && status == WEFT_OK; i++)
     if (ring->outputs[i].wanted)
       describe_output(ring, i);
-  out->status = status;
-  atomic_store(&out->answer, ring->number);
+  /* The host is looking at this line: each store of its own may have to fetch it back. */
+  if (out->n_failed != n_failed)
+    out->n_failed = n_failed;
+  if (out->status != status)
+    out->status = status;
+  weft_publish(&out->answer, ring->number);
   if (atomic_load(&in->host_sleeps))
     weft_futex_wake(&out->answer);
   if (atomic_load(&in->notify) && ring->spec.eventfd >= 0) {

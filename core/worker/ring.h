@@ -31,6 +31,8 @@
 #define WEFT_SEGMENT_KEEP_BYTES (16ull << 20)
 
 #define WEFT_RING_PAGE 4096u
+/** Where the answers of the outputs begin in `out`: at the same place in every call. */
+#define WEFT_RING_ANSWERS WEFT_RING_PAGE
 
 /** What the worker is doing, for the message when it dies. */
 enum weft_ring_phase {
@@ -41,13 +43,17 @@ enum weft_ring_phase {
   WEFT_PHASE_IDLE /**< or in a call: the host knows */
 };
 
+/** The call as a whole. */
+struct weft_wire_call {
+  uint32_t n_items, n_inputs, n_outputs;
+  uint64_t items, inputs, outputs; /**< offsets of the wire descriptors */
+  uint64_t messages, item_status;  /**< in `out`: room for each item's */
+};
+
 /** First page of `in`. */
 struct weft_ring_in {
   _Alignas(64) _Atomic uint32_t call; /**< futex: number of the newest call */
-  uint32_t n_items, n_inputs, n_outputs;
-  uint64_t items, inputs, outputs;    /**< offsets of the wire descriptors */
-  uint64_t messages, item_status;     /**< in `out`: room for each item's */
-  uint64_t answers;                   /**< in `out`: one weft_wire_answer per output */
+  struct weft_wire_call now;
   _Alignas(64) _Atomic uint32_t host_sleeps;
   _Atomic uint32_t notify;            /**< the worker writes to the eventfd after an answer */
   _Alignas(64) uint32_t cancel;       /**< what call->cancel points at; written atomically */
@@ -121,7 +127,7 @@ struct weft_ring_host {
   struct weft_ring_room *rooms; /**< [n_outputs] borrowed */
   const struct weft_port *ports; /**< [n_outputs] borrowed: which dims must be what; NULL: as in the call */
   uint64_t in_high, out_high; /**< bytes that may be resident */
-  uint64_t item_status, messages, answers;
+  uint64_t item_status, messages;
   uint32_t number;            /**< of the current call */
   _Atomic uint32_t lost;      /**< number of the call that died with its worker */
 };
@@ -184,5 +190,22 @@ int weft_futex_wait(const _Atomic uint32_t *word, uint32_t value, uint64_t deadl
 void weft_futex_wake(const _Atomic uint32_t *word);
 uint64_t weft_now_ns(void);
 void weft_pause(void);
+/** Looks between two readings of the clock while spinning. */
+#define WEFT_SPIN_ROUNDS 64
+/**
+ * Stores the word so that what was written before is seen with it, and before
+ * anything is read afterwards. A plain store and a fence let the cores fetch
+ * the lines of all pending stores at once; an exchange would fetch its own
+ * only after the others. The thread sanitizer knows the exchange only.
+ */
+static inline void weft_publish(_Atomic uint32_t *word, uint32_t value)
+{
+#ifdef __SANITIZE_THREAD__
+  atomic_store(word, value);
+#else
+  atomic_store_explicit(word, value, memory_order_release);
+  atomic_thread_fence(memory_order_seq_cst);
+#endif
+}
 
 #endif
