@@ -57,7 +57,7 @@ static gboolean spawn(WeftBuilder *builder, WeftStep *step, const struct weft_co
   }
   struct weft_worker_spec spec = {
     .program = builder->options->worker_program, .module = step->found->row->path, .node_id = step->found->spec->id,
-    .compute = builder->options->compute, .config = config, .setup = &setup->setup,
+    .label = step->found->label, .compute = builder->options->compute, .config = config, .setup = &setup->setup,
     .spin_ns = builder->options->spin_ns};
   weft_status status = weft_worker_spawn(&spec, &step->worker);
   if (status != WEFT_OK)

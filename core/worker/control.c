@@ -43,45 +43,44 @@ int weft_sealed_memfd(const char *name, const void *data, size_t n_bytes)
   return fd;
 }
 
-static int send_packet(int socket, const struct head *head, const void *body, const int *fds, uint32_t n_fds, int flags)
+static int send_packet(int socket, const struct head *head, const struct weft_message *message, int body_fd, int flags)
 {
   union fd_room room;
-  struct iovec parts[2] = {{(void *)(uintptr_t)head, sizeof *head}, {(void *)(uintptr_t)body, head->n_bytes}};
-  struct msghdr message = {.msg_iov = parts, .msg_iovlen = head->flags & IN_MEMFD ? 1 : 2};
+  struct iovec parts[2] = {{(void *)(uintptr_t)head, sizeof *head}, {message->data, message->n_bytes}};
+  struct msghdr packet = {.msg_iov = parts, .msg_iovlen = body_fd < 0 ? 2 : 1};
+  uint32_t n_fds = message->n_fds + (body_fd >= 0);
   if (n_fds) {
     memset(&room, 0, sizeof room);
-    message.msg_control = room.data;
-    message.msg_controllen = CMSG_SPACE(sizeof(int) * n_fds);
-    struct cmsghdr *part = CMSG_FIRSTHDR(&message);
+    packet.msg_control = room.data;
+    packet.msg_controllen = CMSG_SPACE(sizeof(int) * n_fds);
+    struct cmsghdr *part = CMSG_FIRSTHDR(&packet);
     part->cmsg_level = SOL_SOCKET;
     part->cmsg_type = SCM_RIGHTS;
     part->cmsg_len = CMSG_LEN(sizeof(int) * n_fds);
-    memcpy(CMSG_DATA(part), fds, sizeof(int) * n_fds);
+    memcpy(CMSG_DATA(part), message->fds, sizeof(int) * message->n_fds);
+    if (body_fd >= 0)
+      memcpy(CMSG_DATA(part) + sizeof(int) * message->n_fds, &body_fd, sizeof(int));
   }
   ssize_t n;
   do
-    n = sendmsg(socket, &message, flags | MSG_NOSIGNAL);
+    n = sendmsg(socket, &packet, flags | MSG_NOSIGNAL);
   while (n < 0 && errno == EINTR);
   return n < 0 ? errno : 0;
 }
 
-int weft_control_send(int socket, uint32_t kind, const void *body, size_t n_bytes, const int *fds, uint32_t n_fds,
-                      int flags)
+int weft_control_send(int socket, const struct weft_message *message, int flags)
 {
-  struct head head = {kind, 0, n_bytes};
-  int all[WEFT_CONTROL_MAX_FDS + 1];
-  if (n_bytes > WEFT_CONTROL_MAX_BYTES || n_fds > WEFT_CONTROL_MAX_FDS)
+  struct head head = {message->kind, 0, message->n_bytes};
+  if (message->n_bytes > WEFT_CONTROL_MAX_BYTES || message->n_fds > WEFT_CONTROL_MAX_FDS)
     return EMSGSIZE;
-  if (n_bytes <= WEFT_CONTROL_PACKET_BYTES)
-    return send_packet(socket, &head, body, fds, n_fds, flags);
-  if (n_fds)
-    memcpy(all, fds, n_fds * sizeof *fds);
-  all[n_fds] = weft_sealed_memfd("weft-message", body, n_bytes);
-  if (all[n_fds] < 0)
+  if (message->n_bytes <= WEFT_CONTROL_PACKET_BYTES)
+    return send_packet(socket, &head, message, -1, flags);
+  int fd = weft_sealed_memfd("weft-message", message->data, message->n_bytes);
+  if (fd < 0)
     return errno;
   head.flags = IN_MEMFD;
-  int error = send_packet(socket, &head, body, all, n_fds + 1, flags);
-  close(all[n_fds]);
+  int error = send_packet(socket, &head, message, fd, flags);
+  close(fd);
   return error;
 }
 

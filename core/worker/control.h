@@ -37,16 +37,15 @@ enum weft_control_kind {
 struct weft_message {
   uint32_t kind, n_fds;
   size_t n_bytes;
-  uint8_t *data;                    /**< in the room given to weft_control_init */
-  int fds[WEFT_CONTROL_MAX_FDS];    /**< close-on-exec; the receiver closes them */
+  uint8_t *data;                    /**< received: in the room of the buffer */
+  int fds[WEFT_CONTROL_MAX_FDS];    /**< received: close-on-exec, the receiver's to close */
 };
 
 /**
- * flags: 0 or MSG_DONTWAIT. fds: borrowed until return. 0 or an errno;
- * EMSGSIZE beyond WEFT_CONTROL_MAX_BYTES. [any thread]
+ * message: borrowed until return, its descriptors stay open. flags: 0 or
+ * MSG_DONTWAIT. 0 or an errno; EMSGSIZE beyond WEFT_CONTROL_MAX_BYTES. [any thread]
  */
-int weft_control_send(int socket, uint32_t kind, const void *body, size_t n_bytes, const int *fds, uint32_t n_fds,
-                      int flags);
+int weft_control_send(int socket, const struct weft_message *message, int flags);
 
 /** Room for what is received: freed with weft_control_clear. */
 struct weft_control_buffer {

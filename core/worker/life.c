@@ -164,12 +164,15 @@ static int start_process(struct weft_worker *worker)
 
 static int send_setup(struct weft_worker *worker)
 {
-  int fds[3] = {weft_segments_reader(&worker->segments), worker->segments.out_fd, worker->eventfd};
-  if (fds[0] < 0)
+  struct weft_message message = {.kind = WEFT_CONTROL_SETUP, .n_fds = 3, .n_bytes = worker->setup_body.n_bytes,
+                                 .data = worker->setup_body.data};
+  message.fds[0] = weft_segments_reader(&worker->segments);
+  message.fds[1] = worker->segments.out_fd;
+  message.fds[2] = worker->eventfd;
+  if (message.fds[0] < 0)
     return errno;
-  int error = weft_control_send(worker->control, WEFT_CONTROL_SETUP, worker->setup_body.data, worker->setup_body.n_bytes,
-                                fds, 3, 0);
-  close(fds[0]);
+  int error = weft_control_send(worker->control, &message, 0);
+  close(message.fds[0]);
   return error;
 }
 
@@ -208,9 +211,10 @@ void weft_life_fork(struct weft_worker *worker)
 {
   begin(worker, WEFT_WORKER_STARTING, WEFT_PHASE_ACTIVATE);
   memcpy(worker->fork_body.data, &worker->base, sizeof worker->base);
+  struct weft_message message = {.kind = WEFT_CONTROL_FORK, .n_bytes = worker->fork_body.n_bytes,
+                                 .data = worker->fork_body.data};
   /* A zygote that does not take it is hung or dead; its end brings what follows. */
-  if (worker->control < 0 || weft_control_send(worker->control, WEFT_CONTROL_FORK, worker->fork_body.data,
-                                               worker->fork_body.n_bytes, NULL, 0, MSG_DONTWAIT))
+  if (worker->control < 0 || weft_control_send(worker->control, &message, MSG_DONTWAIT))
     weft_life_kill_zygote(worker);
 }
 

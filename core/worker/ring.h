@@ -20,7 +20,8 @@
 #ifndef WEFT_CORE_RING_H
 #define WEFT_CORE_RING_H
 
-#include <stdatomic.h>
+#include "futex.h"
+
 #include <weft/node.h>
 
 /** Size of each segment: address space only, pages come at first use. */
@@ -182,30 +183,5 @@ void weft_ring_worker_free(struct weft_ring_worker *ring);
 /** Waits for the next call: borrowed until weft_ring_worker_answer. Its host_data is a struct weft_call_host. */
 struct weft_call *weft_ring_worker_next(struct weft_ring_worker *ring);
 void weft_ring_worker_answer(struct weft_ring_worker *ring, weft_status status);
-
-/* Both ends. */
-
-/** FUTEX_WAIT until *word != value or the absolute CLOCK_MONOTONIC deadline (0: none). 0, or ETIMEDOUT. */
-int weft_futex_wait(const _Atomic uint32_t *word, uint32_t value, uint64_t deadline_ns);
-void weft_futex_wake(const _Atomic uint32_t *word);
-uint64_t weft_now_ns(void);
-void weft_pause(void);
-/** Looks between two readings of the clock while spinning. */
-#define WEFT_SPIN_ROUNDS 64
-/**
- * Stores the word so that what was written before is seen with it, and before
- * anything is read afterwards. A plain store and a fence let the cores fetch
- * the lines of all pending stores at once; an exchange would fetch its own
- * only after the others. The thread sanitizer knows the exchange only.
- */
-static inline void weft_publish(_Atomic uint32_t *word, uint32_t value)
-{
-#ifdef __SANITIZE_THREAD__
-  atomic_store(word, value);
-#else
-  atomic_store_explicit(word, value, memory_order_release);
-  atomic_thread_fence(memory_order_seq_cst);
-#endif
-}
 
 #endif

@@ -122,9 +122,9 @@ static int on_resource(struct weft_worker *worker, struct weft_reader *reader, s
   weft_put_text(&writer, status == WEFT_OK ? NULL : setup->message);
   weft_put_u64(&writer, given ? resource->n_bytes : 0);
   weft_put_u64(&writer, given ? resource->id : 0);
-  int error = writer.failed ? ENOMEM
-                            : weft_control_send(worker->control, WEFT_CONTROL_BYTES, writer.data, writer.n_bytes,
-                                                given ? &resource->fd : NULL, given, MSG_DONTWAIT);
+  struct weft_message answer = {.kind = WEFT_CONTROL_BYTES, .n_fds = (uint32_t)given, .n_bytes = writer.n_bytes,
+                                .data = writer.data, .fds = {given ? resource->fd : -1}};
+  int error = writer.failed ? ENOMEM : weft_control_send(worker->control, &answer, MSG_DONTWAIT);
   weft_writer_clear(&writer);
   return !error;
 }

@@ -15,8 +15,9 @@
 
 static const char *keep_text(struct weft_worker *worker, const char *text)
 {
-  char *copy = weft_arena_alloc(&worker->arena, strlen(text) + 1);
-  return copy ? strcpy(copy, text) : NULL;
+  size_t n = strlen(text) + 1;
+  char *copy = weft_arena_alloc(&worker->arena, n);
+  return copy ? memcpy(copy, text, n) : NULL;
 }
 
 /* How messages begin: "plugin fault@1.0.0 in node x". */

@@ -17,7 +17,7 @@ static const char *const marked[] = {"!", NULL};
 static int n_rounds(void)
 {
   const char *rounds = g_getenv("WEFT_TEST_ROUNDS");
-  return rounds ? atoi(rounds) : 25;
+  return rounds ? (int)g_ascii_strtoll(rounds, NULL, 10) : 25;
 }
 
 static int count_descriptors(void)

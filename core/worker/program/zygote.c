@@ -30,8 +30,9 @@ static void set_phase(const struct weft_zygote *zygote, enum weft_ring_phase pha
 
 static int tell_body(const struct weft_zygote *zygote, uint32_t kind, struct weft_writer *body, int fd)
 {
-  int error = body->failed ? ENOMEM
-                           : weft_control_send(zygote->control, kind, body->data, body->n_bytes, &fd, fd >= 0, 0);
+  struct weft_message message = {.kind = kind, .n_fds = fd >= 0, .n_bytes = body->n_bytes, .data = body->data,
+                                 .fds = {fd}};
+  int error = body->failed ? ENOMEM : weft_control_send(zygote->control, &message, 0);
   weft_writer_clear(body);
   return error;
 }
@@ -52,8 +53,9 @@ static void send_log(void *data, uint32_t level, const char *line)
   weft_put_u32(&body, level);
   weft_put_text(&body, line);
   /* A full channel drops the line: a node never waits for its log. */
+  struct weft_message message = {.kind = WEFT_CONTROL_LOG, .n_bytes = body.n_bytes, .data = body.data};
   if (!body.failed)
-    weft_control_send(zygote->control, WEFT_CONTROL_LOG, body.data, body.n_bytes, NULL, 0, MSG_DONTWAIT);
+    weft_control_send(zygote->control, &message, MSG_DONTWAIT);
   weft_writer_clear(&body);
 }
 
@@ -112,8 +114,9 @@ static const void *find_extension(void *data, const char *id)
 static const char *keep_text(struct weft_zygote *zygote, struct weft_reader *reader)
 {
   const char *text = weft_get_text(reader);
-  char *copy = text ? weft_arena_alloc(&zygote->arena, strlen(text) + 1) : NULL;
-  return copy ? strcpy(copy, text) : NULL;
+  size_t n = text ? strlen(text) + 1 : 0;
+  char *copy = text ? weft_arena_alloc(&zygote->arena, n) : NULL;
+  return copy ? memcpy(copy, text, n) : NULL;
 }
 
 /* Configuration, segments, pool. 0, or an exit code. */

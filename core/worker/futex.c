@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Futex and clock, shared by both ends of the ring. */
-#include "ring.h"
+/* Futex and clock. */
+#include "futex.h"
 
 #include <errno.h>
 #include <linux/futex.h>
@@ -15,15 +15,6 @@ uint64_t weft_now_ns(void)
   struct timespec t;
   clock_gettime(CLOCK_MONOTONIC, &t);
   return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
-}
-
-void weft_pause(void)
-{
-#if defined(__x86_64__) || defined(__i386__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  __asm__ volatile("yield");
-#endif
 }
 
 int weft_futex_wait(const _Atomic uint32_t *word, uint32_t value, uint64_t deadline_ns)
