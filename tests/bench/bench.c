@@ -107,7 +107,7 @@ const char *bench_cpu(void)
   if (f)
     fclose(f);
   if (!name[0])
-    strcpy(name, "unknown");
+    snprintf(name, sizeof name, "unknown");
   return name;
 }
 

@@ -9,7 +9,7 @@ struct gst_chain;
 
 /** appsrc ! n x identity ! appsink, playing. NULL with *why where it cannot be: borrowed for good. */
 struct gst_chain *gst_chain_new(uint32_t n, const char **why);
-/** Seconds from pushing one buffer to pulling it; -1 on an error. */
+/** Seconds that one buffer took from the first identity to the sink; -1 on an error. */
 double gst_chain_push(struct gst_chain *chain);
 /** NULL is allowed. */
 void gst_chain_free(struct gst_chain *chain);
