@@ -55,7 +55,7 @@ static inline int is_plain(const struct weft_frame *frame, const struct node *no
     const uint8_t *data = t->data;
     int same = !memcmp(&t->dtype, &values[o].form, sizeof values[o].form);
     same &= !t->slots & !t->splits[0] & !t->splits[1] & (t->dims[0] == (int64_t)n) & (t->n_slots == (int64_t)n);
-    for (uint32_t d = 1; d < values[o].port->rank; d++)
+    for (uint32_t d = 1; d < values[o].form.rank; d++)
       same &= t->dims[d] == values[o].port->dims[d];
     if (frame->outputs[o].wanted)
       same &= data >= begin && t->n_bytes <= end - data;
@@ -103,7 +103,7 @@ static void commit_checked(struct weft_frame *frame, uint32_t i, weft_status sta
 }
 
 /* A simple node, all items of the frame present. 0: it must go the general way. */
-static inline int run_fast(struct weft_frame *frame, const struct node *node, uint32_t i)
+static inline int run_fast(struct weft_frame *frame, struct node *node, uint32_t i)
 {
   const uint32_t *ids = frame->graph->inputs + node->first_input;
   struct weft_call *call = &frame->call;
@@ -112,13 +112,13 @@ static inline int run_fast(struct weft_frame *frame, const struct node *node, ui
       return 0;
   if (node->gate) {
     uint32_t free_state = 0;
-    if (!atomic_compare_exchange_strong_explicit(&node->gate->state, &free_state, 1, memory_order_acquire,
+    if (!atomic_compare_exchange_strong_explicit(&node->door, &free_state, 1, memory_order_acquire,
                                                  memory_order_relaxed))
       return 0;
   }
   if (!give_outputs(frame, node)) {
     if (node->gate)
-      weft_gate_leave(node->gate);
+      weft_gate_leave(node);
     return 0;
   }
   call->n_inputs = node->n_inputs;
@@ -129,7 +129,7 @@ static inline int run_fast(struct weft_frame *frame, const struct node *node, ui
   frame->fast.index = i;
   weft_status status = node->process(node->instance, call);
   if (node->gate)
-    weft_gate_leave(node->gate);
+    weft_gate_leave(node);
   if (__builtin_expect(weft_fp_get() != WEFT_FP_DEFAULT, 0))
     weft_frame_restore_fp(frame, i);
   if (__builtin_expect(status != WEFT_OK || !is_plain(frame, node), 0)) {
@@ -150,7 +150,7 @@ static void skip(struct weft_frame *frame, const struct node *node, uint32_t i)
 }
 
 /* With the gate, where there is one. */
-static void execute(struct weft_frame *frame, const struct node *node, uint32_t i)
+static void execute(struct weft_frame *frame, struct node *node, uint32_t i)
 {
   struct park *park = node->park == NONE ? NULL : &frame->parks[node->park];
   struct exec *exec = weft_exec_new(frame, i);
@@ -170,7 +170,7 @@ static void execute(struct weft_frame *frame, const struct node *node, uint32_t 
     frame->node_state[i] = NODE_DONE;
   }
   if (node->gate)
-    weft_gate_leave(node->gate);
+    weft_gate_leave(node);
 }
 
 /* Whether any item could reach the node; a node without is skipped before its gate. */
@@ -189,12 +189,12 @@ static int is_reached(const struct weft_frame *frame, const struct node *node)
 
 static void step(struct weft_frame *frame, uint32_t i)
 {
-  const struct node *node = &frame->graph->nodes[i];
+  struct node *node = &frame->graph->nodes[i];
   if (!is_reached(frame, node)) {
     skip(frame, node, i);
     return;
   }
-  if (node->gate && !weft_gate_take(node->gate, &frame->parks[node->park])) {
+  if (node->gate && !weft_gate_take(node, &frame->parks[node->park])) {
     frame->node_state[i] = NODE_WAITING;
     frame->n_pending++;
     return;
@@ -209,7 +209,7 @@ static void run_through(struct weft_frame *frame)
   uint32_t n = graph->spec.n_nodes, i = frame->cursor;
   frame->call.n_items = frame->n_items;
   for (; i < n && !frame->n_pending; i++) {
-    const struct node *node = &graph->nodes[i];
+    struct node *node = &graph->nodes[i];
     if (__builtin_expect(atomic_load_explicit(&frame->attention, memory_order_relaxed), 0))
       weft_frame_drop_flagged(frame);
     if (frame->node_state[i] == NODE_DONE)
@@ -276,7 +276,7 @@ static void pass(struct weft_frame *frame)
 static void resume(struct weft_frame *frame, struct park *park)
 {
   uint32_t i = park->node;
-  const struct node *node = &frame->graph->nodes[i];
+  struct node *node = &frame->graph->nodes[i];
   frame->n_pending--;
   frame->node_state[i] = NODE_TODO;
   if (atomic_load_explicit(&frame->attention, memory_order_relaxed))
@@ -297,7 +297,7 @@ static void resume(struct weft_frame *frame, struct park *park)
   frame->ticks = exec->ticks;
   weft_exec_commit(exec);
   frame->node_state[i] = NODE_DONE;
-  weft_gate_leave(node->gate);
+  weft_gate_leave(node);
 }
 
 /* Takes a flight whose worker has answered while nobody was told to look. */

@@ -177,7 +177,7 @@ void weft_frame_flight_starts(struct weft_frame *frame, struct park *park)
 
 void weft_frame_call_begins(struct weft_frame *frame, const struct exec *exec, const struct part *part)
 {
-  uint64_t deadline_ns = exec->node->deadline_ns;
+  uint64_t deadline_ns = exec->node->spec->deadline_ns;
   pthread_mutex_lock(&frame->lock);
   frame->running = 1;
   frame->running_items = exec->items ? exec->items + part->first : NULL;

@@ -91,7 +91,7 @@ struct part *weft_exec_add(struct exec *exec, uint32_t first, uint32_t n)
 
 struct exec *weft_exec_new(struct weft_frame *frame, uint32_t index)
 {
-  const struct node *node = &frame->graph->nodes[index];
+  struct node *node = &frame->graph->nodes[index];
   uint32_t n = select_items(frame, node);
   struct exec *exec = weft_region_alloc(frame->arena, sizeof *exec);
   if (!exec) {
@@ -213,7 +213,7 @@ uint32_t weft_call_settle(struct exec *exec, const struct weft_call *call, weft_
     if (expired)
       weft_frame_fail(frame, item, WEFT_DEADLINE, (int32_t)exec->index,
                       "node '%s' did not end within its deadline of %llu us", exec->node->spec->name,
-                      (unsigned long long)(exec->node->deadline_ns / 1000));
+                      (unsigned long long)(exec->node->spec->deadline_ns / 1000));
     else if (own == WEFT_OK)
       weft_frame_fail(frame, item, WEFT_CONTRACT, (int32_t)exec->index, "%s", message);
     else
@@ -273,7 +273,7 @@ static void end_flight(struct weft_frame *frame, struct park *park)
 static void begin_flight(struct weft_frame *frame, struct park *park, struct exec *exec)
 {
   struct gate *gate = exec->node->gate;
-  uint64_t deadline_ns = exec->node->deadline_ns;
+  uint64_t deadline_ns = exec->node->spec->deadline_ns;
   pthread_mutex_lock(&frame->lock);
   park->exec = exec;
   park->deadline = deadline_ns ? weft_clock_now() + deadline_ns : 0;

@@ -5,14 +5,15 @@
  */
 #include "internal.h"
 
-int weft_gate_take(struct gate *gate, struct park *park)
+int weft_gate_take(struct node *node, struct park *park)
 {
+  struct gate *gate = node->gate;
   uint32_t free_state = 0;
-  if (atomic_compare_exchange_strong_explicit(&gate->state, &free_state, 1, memory_order_acquire,
+  if (atomic_compare_exchange_strong_explicit(&node->door, &free_state, 1, memory_order_acquire,
                                               memory_order_relaxed))
     return 1;
   pthread_mutex_lock(&gate->lock);
-  if (atomic_exchange_explicit(&gate->state, 2, memory_order_acq_rel) == 0) {
+  if (atomic_exchange_explicit(&node->door, 2, memory_order_acq_rel) == 0) {
     /* It was left meanwhile; nobody can wait, since a leaver with waiters hands over. */
     pthread_mutex_unlock(&gate->lock);
     return 1;
@@ -50,15 +51,16 @@ int weft_gate_withdraw(struct gate *gate, struct park *park)
   return found;
 }
 
-void weft_gate_leave(struct gate *gate)
+void weft_gate_leave(struct node *node)
 {
+  struct gate *gate = node->gate;
   uint32_t taken = 1;
-  if (atomic_compare_exchange_strong_explicit(&gate->state, &taken, 0, memory_order_release, memory_order_relaxed))
+  if (atomic_compare_exchange_strong_explicit(&node->door, &taken, 0, memory_order_release, memory_order_relaxed))
     return;
   pthread_mutex_lock(&gate->lock);
   struct park *park = gate->first;
   if (!park) {
-    atomic_store_explicit(&gate->state, 0, memory_order_release);
+    atomic_store_explicit(&node->door, 0, memory_order_release);
     pthread_mutex_unlock(&gate->lock);
     return;
   }

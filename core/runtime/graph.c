@@ -129,7 +129,6 @@ static void set_node(struct weft_graph *graph, uint32_t i, uint32_t *n_inputs)
   to->first_input = *n_inputs;
   to->n_outputs = from->n_outputs;
   to->first_output = from->first_output;
-  to->deadline_ns = from->deadline_ns;
   to->park = NONE;
   memcpy(graph->inputs + *n_inputs, from->inputs, from->n_inputs * sizeof *from->inputs);
   *n_inputs += from->n_inputs;

@@ -36,24 +36,24 @@ struct park;
 
 /* Who may call an instance that takes one call at a time. */
 struct gate {
-  _Atomic uint32_t state; /* 0 free, 1 taken, 2 taken and somebody waits */
   pthread_mutex_t lock;
   struct park *first, *last; /* waiting, in order of arrival */
   struct park *in_flight;    /* the call that the worker runs; the I/O thread looks here */
   struct weft_worker *worker;
-} __attribute__((aligned(64)));
+};
 
+/* What the fast path reads of a node: one cache line. */
 struct node {
   weft_status (*process)(void *instance, struct weft_call *call);
   void *instance;
   struct gate *gate; /* NULL: parallel */
+  const struct weft_graph_node *spec;
   uint32_t flags, required;
   uint32_t n_inputs, first_input; /* in weft_graph.inputs */
   uint32_t n_outputs, first_output;
-  uint32_t park; /* its place in the frame; NONE without a gate */
-  uint64_t deadline_ns;
-  const struct weft_graph_node *spec;
-};
+  uint32_t park;         /* its place in the frame; NONE without a gate */
+  _Atomic uint32_t door; /* of the gate: 0 free, 1 taken, 2 taken and somebody waits */
+} __attribute__((aligned(64)));
 
 #define NONE UINT32_MAX
 
@@ -119,7 +119,7 @@ struct part {
 struct exec {
   struct weft_call_host host; /* first: call->host_data points here */
   struct weft_frame *frame;
-  const struct node *node;
+  struct node *node;
   uint32_t index;
   uint32_t n_items;
   const uint32_t *items; /* call item -> frame item; NULL: the same */
@@ -215,8 +215,8 @@ void weft_frame_count(struct weft_frame *frame, uint32_t node, uint32_t n_items,
 void weft_frame_restore_fp(struct weft_frame *frame, uint32_t node);
 
 /* gate.c */
-int weft_gate_take(struct gate *gate, struct park *park);
-void weft_gate_leave(struct gate *gate);
+int weft_gate_take(struct node *node, struct park *park);
+void weft_gate_leave(struct node *node);
 /* Leaves the queue; 0: too late, the gate has been granted. */
 int weft_gate_withdraw(struct gate *gate, struct park *park);
 void weft_frame_notify(struct weft_frame *frame, struct park *park);
