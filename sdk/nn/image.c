@@ -45,7 +45,7 @@ static double hamming(double x)
   if (x >= 1.0)
     return 0.0;
   x *= M_PI;
-  return sin(x) / x * (0.54 + 0.46 * cos(x));
+  return sin(x) / x * (0.54f + 0.46f * cos(x)); /* Pillow has these in float */
 }
 
 static double bicubic(double x)
