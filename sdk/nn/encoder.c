@@ -207,6 +207,7 @@ static void write_splits(const struct part *all)
     for (int64_t l = 0; l < (i < all->n ? per_item : 1); l++)
       layers->splits[1][i * per_item + l] = begin + l * n;
   }
+  layers->tensor.n_groups = all->n * per_item;
   layers->tensor.dims[0] = token_at(all, all->n) * per_item;
 }
 
@@ -214,7 +215,11 @@ weft_status weft_nn_encoder_run(const struct weft_nn_encoder *e, struct weft_cal
                                 const struct weft_nn_encoder_input *inputs, const int64_t *splits, void *scratch)
 {
   struct part part = {e, call, inputs, splits, 0, call->n_items};
-  int by_item = call->outputs[WEFT_NN_LAYERS].wanted != 0;
+  const struct weft_output *layers = &call->outputs[WEFT_NN_LAYERS];
+  int by_item = layers->wanted != 0;
+  if (by_item && layers->n_groups_max < call->n_items * (e->shape.n_layers + 1))
+    return e->host->fail_call(call, WEFT_CONTRACT, "room for %lld groups of `layers`, %lld are needed",
+                              (long long)layers->n_groups_max, (long long)(call->n_items * (e->shape.n_layers + 1)));
   write_splits(&part);
   if (!by_item)
     return run_part(&part, scratch);

@@ -493,6 +493,11 @@ static void check_output(WeftDriver *d, uint32_t index)
   g_assert_cmpint(tensor->dims[0], >=, 0);
   g_assert_cmpint(tensor->dims[0], <=, output->n_rows_max);
   tensor->n_bytes = tensor->dims[0] * weft_row_bytes(tensor);
+  if (slot->port->n_split_levels > 1) {
+    g_assert_cmpint(tensor->n_groups, <=, output->n_groups_max);
+    g_assert_cmpint(tensor->splits[0][tensor->n_slots], ==, tensor->n_groups);
+    g_assert_cmpint(tensor->splits[1][tensor->n_groups], ==, tensor->dims[0]);
+  }
   for (uint32_t i = 0; i < d->call.n_items; i++) {
     if (tensor->slots)
       g_assert_cmpint(tensor->slots[i], <, tensor->n_slots);

@@ -15,7 +15,8 @@
  * Outputs belong to the host:
  * - exact: data, dims, slots and splits are set; write the data.
  * - bounded: data holds up to `n_rows_max` rows; write data and splits (where
- *   the port is ragged: `splits[0][0..n_slots]`), then set `tensor.dims[0]`.
+ *   the port is ragged: `splits[0][0..n_slots]`; with groups also
+ *   `splits[1][0..n_groups]` and `tensor.n_groups`), then set `tensor.dims[0]`.
  * - dynamic: as bounded, after `host->output_reserve(call, output, rows)`,
  *   which may be called again; data stays where it is and keeps its content.
  * Without further ado slot i belongs to item i, and all items have one. To
