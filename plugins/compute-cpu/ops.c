@@ -355,7 +355,8 @@ void weft_cpu_splits_op(struct weft_cpu_run *run, const struct weft_plan_op *op)
     } else {
       n += op->ints[0];
     }
-    out[i + 1] = out[i] + n;
+    /* too many rows stay too many, and no sum overflows: the layout refuses them */
+    out[i + 1] = out[i] + n < (int64_t)WEFT_CPU_SCRATCH_MAX ? out[i] + n : (int64_t)WEFT_CPU_SCRATCH_MAX;
   }
 }
 

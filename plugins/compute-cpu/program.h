@@ -10,7 +10,10 @@
 
 #include <weft/compute.h>
 
-/** Where the rows of a value lie. */
+/** No scratch is larger, bytes; nor has a value more rows. */
+#define WEFT_CPU_SCRATCH_MAX (UINT64_C(1) << 48)
+
+/** A value that is in no buffer. */
 #define WEFT_CPU_NO_BUFFER UINT32_MAX
 
 struct weft_cpu_value {

@@ -6,20 +6,18 @@
 #include <stdio.h>
 #include <string.h>
 
-#define SCRATCH_MAX (UINT64_C(1) << 48)
-
 static int64_t rows_of(const int64_t *rows, int64_t n_items, weft_value splits)
 {
   return splits == WEFT_NO_VALUE ? n_items : rows[splits];
 }
 
-/* at += n * size, on a cache line; 0 beyond SCRATCH_MAX. */
+/* at += n * size, on a cache line; 0 beyond WEFT_CPU_SCRATCH_MAX. */
 static int reserve(uint64_t *at, uint64_t n, uint64_t size)
 {
-  if (size && n > SCRATCH_MAX / size)
+  if (size && n > WEFT_CPU_SCRATCH_MAX / size)
     return 0;
   *at += (n * size + 63) / 64 * 64;
-  return *at <= SCRATCH_MAX;
+  return *at <= WEFT_CPU_SCRATCH_MAX;
 }
 
 /* Working memory of one thread: the most that any operation asks for. */
@@ -58,7 +56,7 @@ static uint64_t splits_bytes(uint64_t n_items)
   return ((n_items + 1) * sizeof(int64_t) + 63) / 64 * 64;
 }
 
-/* 0: beyond SCRATCH_MAX. */
+/* 0: beyond WEFT_CPU_SCRATCH_MAX. */
 static int lay_head(const struct weft_program *program, int64_t n_items, struct layout *out)
 {
   uint64_t at = 0, n_splits = 0;
@@ -80,7 +78,7 @@ static int lay_head(const struct weft_program *program, int64_t n_items, struct 
   return fits;
 }
 
-/* rows: [n_values] at each splits value the rows of all items, or their bound. 0: beyond SCRATCH_MAX. */
+/* rows: [n_values] at each splits value the rows of all items, or their bound. 0: beyond WEFT_CPU_SCRATCH_MAX. */
 static int lay_body(const struct weft_program *program, int64_t n_items, const int64_t *rows, struct layout *out)
 {
   uint64_t at = out->n_head_bytes;
@@ -108,7 +106,7 @@ static int bound_splits(const struct weft_program *program, int64_t n_items, int
     if (__builtin_mul_overflow(n_items, op->ints[op->code == WEFT_OP_SPLITS_SLICE], &per_item))
       return 0;
     int64_t n = op->code == WEFT_OP_SPLITS_SLICE ? (from < per_item ? from : per_item) : from + per_item;
-    if (n > (int64_t)SCRATCH_MAX)
+    if (n > (int64_t)WEFT_CPU_SCRATCH_MAX)
       return 0;
     rows[op->outputs[0]] = n;
   }
@@ -130,7 +128,7 @@ weft_status weft_cpu_scratch(const struct weft_program *program, const struct we
     const struct weft_cpu_value *v = &program->values[program->inputs[i]];
     if (v->kind != WEFT_VALUE_ROWS || v->splits == WEFT_NO_VALUE)
       continue;
-    if (limits->n_rows[i] < 0 || limits->n_rows[i] > (int64_t)SCRATCH_MAX)
+    if (limits->n_rows[i] < 0 || limits->n_rows[i] > (int64_t)WEFT_CPU_SCRATCH_MAX)
       status = WEFT_BAD_CONFIG;
     else if (limits->n_rows[i] > rows[v->splits])
       rows[v->splits] = limits->n_rows[i];
@@ -177,7 +175,7 @@ static weft_status bind_inputs(struct weft_cpu_run *r)
       return WEFT_BAD_INPUT;
     r->rows[v] = splits[run->n_items];
     for (uint32_t k = 0; k < run->n_items; k++)
-      if (splits[k + 1] < splits[k] || splits[k + 1] > (int64_t)SCRATCH_MAX)
+      if (splits[k + 1] < splits[k] || splits[k + 1] > (int64_t)WEFT_CPU_SCRATCH_MAX)
         return WEFT_BAD_INPUT;
   }
   return WEFT_OK;

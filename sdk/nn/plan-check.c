@@ -12,6 +12,9 @@
 /* No dim of a plan is larger: products of two dims and a row count stay within 64 bits. */
 #define WEFT_PLAN_DIM_MAX (INT64_C(1) << 31)
 
+/* Height, width, channels, kernel and strides of a convolution. */
+#define WEFT_PLAN_PICTURE_MAX (INT64_C(1) << 16)
+
 struct check {
   const struct weft_plan *plan;
   const struct weft_plan_op *op;
@@ -240,7 +243,7 @@ static weft_status check_patches(const struct check *c)
     return status;
   const int64_t *i = c->op->ints;
   for (int k = 0; k < 7; k++)
-    if (i[k] < 1 || i[k] > 1 << 16)
+    if (i[k] < 1 || i[k] > WEFT_PLAN_PICTURE_MAX)
       return fail(c, "expected sizes of 1 to 65536, found %lld (attribute %d)", (long long)i[k], k);
   if (i[3] > i[0] || i[4] > i[1])
     return fail(c, "the kernel, %lld x %lld, is larger than the picture, %lld x %lld", (long long)i[3],

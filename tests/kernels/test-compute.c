@@ -433,6 +433,35 @@ static void test_compute_scratch_limits(void)
   model_clear(&model);
 }
 
+/* 2^31 rows an item, each 4 bytes: 2^15 items are the most (and 2^15 - 1 with what else a run needs). */
+static void test_compute_rows_beyond_memory(void)
+{
+  struct weft_nn_plan *p = weft_nn_plan_new();
+  struct model model = {.name = "rows", .builder = p};
+  weft_value x = weft_nn_input(p, "x", weft_f32(), weft_nn_splits_uniform(p, INT64_C(1) << 31), 1);
+  weft_nn_output(p, weft_nn_scale(p, x, 2, 0));
+  model.plan = weft_nn_plan_finish(p);
+  struct weft_program *program = compile(&model, "scalar", 1);
+  int64_t rows = 0;
+  uint64_t n_bytes;
+  g_assert_cmpint(compute->scratch(program, &(struct weft_compute_limits){(1 << 15) - 1, &rows}, &n_bytes), ==, WEFT_OK);
+  g_assert_cmpint(compute->scratch(program, &(struct weft_compute_limits){1 << 15, &rows}, &n_bytes), ==,
+                  WEFT_BAD_CONFIG);
+  g_assert_cmpint(compute->scratch(program, &(struct weft_compute_limits){1 << 18, &rows}, &n_bytes), ==,
+                  WEFT_BAD_CONFIG);
+  const uint64_t room = 4 << 20;
+  void *scratch = aligned_alloc(64, room);
+  float data[1] = {0};
+  struct weft_compute_input input = {data, INT64_MAX};
+  struct weft_compute_output output = {0};
+  struct weft_compute_run run = {.n_items = 1 << 18, .n_inputs = 1, .n_outputs = 1, .inputs = &input,
+                                 .outputs = &output, .scratch = scratch, .n_scratch_bytes = room};
+  g_assert_cmpint(compute->run(program, &run), ==, WEFT_CONTRACT);
+  free(scratch);
+  compute->free(program);
+  weft_nn_plan_free(p);
+}
+
 static void test_compute_half_weights(void)
 {
   static const uint16_t half[] = {0x3c00, 0xc000, 0x0001, 0x7bff, 0x0400, 0x8000};
@@ -531,6 +560,7 @@ int main(int argc, char **argv)
   g_test_add_func("/compute/run_refused", test_compute_run_refused);
   g_test_add_func("/compute/cancelled_in_between", test_compute_cancelled_in_between);
   g_test_add_func("/compute/scratch_limits", test_compute_scratch_limits);
+  g_test_add_func("/compute/rows_beyond_memory", test_compute_rows_beyond_memory);
   g_test_add_func("/compute/half_weights", test_compute_half_weights);
   g_test_add_func("/compute/no_memory", test_compute_no_memory);
   g_test_add_func("/compute/offers", test_compute_offers);

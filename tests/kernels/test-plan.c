@@ -151,6 +151,27 @@ static void test_plan_other_errors(void)
   assert_error(p, "the plan has no output", "");
 }
 
+static void conv_of_height(struct weft_nn_plan *p, int64_t height)
+{
+  weft_value x = weft_nn_input(p, "x", weft_f32(), weft_nn_splits_uniform(p, height), 1);
+  struct weft_nn_conv2d conv = {.height = height, .width = 1, .channels = 1, .kernel_y = 1, .kernel_x = 1,
+                                .stride_y = 1, .stride_x = 1};
+  weft_nn_conv2d(p, x, &conv, weight(p, "w", 2, 4, 1), WEFT_NO_VALUE);
+}
+
+static void test_plan_sizes_at_and_beyond_the_limit(void)
+{
+  struct weft_nn_plan *p = weft_nn_plan_new();
+  conv_of_height(p, 65536);
+  g_assert_cmpint(weft_nn_plan_status(p), ==, WEFT_OK);
+  conv_of_height(p, 65537);
+  assert_error(p, "patches: expected sizes of 1 to 65536", "found 65537");
+  p = weft_nn_plan_new();
+  g_assert_cmpuint(weft_nn_splits_uniform(p, INT64_C(1) << 31), ==, 0);
+  weft_nn_splits_uniform(p, (INT64_C(1) << 31) + 1);
+  assert_error(p, "splits_uniform: expected row counts of 0 to 2^31", "found 2147483649");
+}
+
 static void test_plan_weight_errors(void)
 {
   struct weft_nn_plan *p = weft_nn_plan_new();
@@ -251,6 +272,7 @@ int main(int argc, char **argv)
   g_test_add_func("/plan/linear_errors", test_plan_linear_errors);
   g_test_add_func("/plan/attention_errors", test_plan_attention_errors);
   g_test_add_func("/plan/other_errors", test_plan_other_errors);
+  g_test_add_func("/plan/sizes_at_and_beyond_the_limit", test_plan_sizes_at_and_beyond_the_limit);
   g_test_add_func("/plan/weight_errors", test_plan_weight_errors);
   g_test_add_func("/plan/check_finds_forgeries", test_plan_check_finds_forgeries);
   g_test_add_func("/plan/prints", test_plan_prints);
