@@ -65,18 +65,28 @@ static gboolean spawn(WeftBuilder *builder, WeftStep *step, const struct weft_co
   return weft_step_take_ports(builder, step, weft_worker_ports(step->worker));
 }
 
-static gboolean create(WeftBuilder *builder, WeftStep *step, const struct weft_config *config,
-                       struct weft_step_setup *setup)
+static gboolean load(WeftBuilder *builder, WeftStep *step)
 {
   char message[WEFT_MESSAGE_BYTES] = "";
   struct weft_module *module = NULL;
-  weft_status status = weft_module_load(step->found->row->path, &module, message);
-  if (status != WEFT_OK)
-    return refused(builder, step, "load", status, message);
-  step->table = weft_module_node(module, step->found->spec->id, message);
-  if (!step->table)
-    return refused(builder, step, "load", WEFT_CONTRACT, message);
-  status = step->table->create(&setup->setup, config, &step->instance);
+  if (!step->found->table) {
+    weft_status status = weft_module_load(step->found->row->path, &module, message);
+    if (status != WEFT_OK)
+      return refused(builder, step, "load", status, message);
+    step->found->table = weft_module_node(module, step->found->spec->id, message);
+    if (!step->found->table)
+      return refused(builder, step, "load", WEFT_CONTRACT, message);
+  }
+  step->table = step->found->table;
+  return TRUE;
+}
+
+static gboolean create(WeftBuilder *builder, WeftStep *step, const struct weft_config *config,
+                       struct weft_step_setup *setup)
+{
+  if (!load(builder, step))
+    return FALSE;
+  weft_status status = step->table->create(&setup->setup, config, &step->instance);
   if (status != WEFT_OK) {
     step->instance = NULL;
     return refused(builder, step, "create", status, setup->setup.message);

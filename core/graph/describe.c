@@ -76,55 +76,56 @@ static void describe_outputs(WeftBuilder *builder)
   }
 }
 
-static void add_line(GChecksum *sum, const char *first, ...) G_GNUC_NULL_TERMINATED;
-
 /* Fields are closed by a zero byte and lines by a newline: no two descriptions run together. */
-static void add_line(GChecksum *sum, const char *first, ...)
+static void add_line(GString *text, const char *first, ...) G_GNUC_NULL_TERMINATED;
+static void add_line(GString *text, const char *first, ...)
 {
   va_list fields;
   va_start(fields, first);
   for (const char *field = first; field; field = va_arg(fields, const char *))
-    g_checksum_update(sum, (const guchar *)field, (gssize)strlen(field) + 1);
+    g_string_append_len(text, field, (gssize)strlen(field) + 1);
   va_end(fields);
-  g_checksum_update(sum, (const guchar *)"\n", 1);
+  g_string_append_c(text, '\n');
 }
 
-static void digest_step(WeftBuilder *builder, GChecksum *sum, const WeftStep *step, const WeftRevisionNode *node)
+static void add_step(WeftBuilder *builder, GString *text, const WeftStep *step, const WeftRevisionNode *node)
 {
-  g_autofree char *deadline = g_strdup_printf("%" G_GUINT64_FORMAT, step->node ? step->node->deadline_ns : 0);
-  add_line(sum, "node", node->name, node->plugin, node->version, node->sha256,
+  char deadline[24];
+  g_snprintf(deadline, sizeof deadline, "%" G_GUINT64_FORMAT, step->node ? step->node->deadline_ns : 0);
+  add_line(text, "node", node->name, node->plugin, node->version, node->sha256,
            node->model_digest ? node->model_digest : "", deadline, NULL);
   for (guint i = 0; i < step->found->spec->params->len; i++) {
     const struct weft_parameter *parameter = &step->parameters[i];
     char number[G_ASCII_DTOSTR_BUF_SIZE];
     g_ascii_dtostr(number, sizeof number, parameter->number);
-    add_line(sum, "param", parameter->name,
+    add_line(text, "param", parameter->name,
              parameter->type == WEFT_PARAMETER_TEXT ? parameter->text ? parameter->text : "" : number, NULL);
   }
-  const char *const *names = input_names(builder, step);
-  for (guint i = 0; node->inputs[i]; i++)
-    add_line(sum, "in", names[i], node->inputs[i], NULL);
+  for (guint i = 0; node->inputs[i]; i++) {
+    const WeftBinding *binding = &g_array_index(step->bindings, WeftBinding, i);
+    add_line(text, "in", binding->key ? binding->key : binding->spec->name, node->inputs[i], NULL);
+  }
 }
 
 static char *digest(WeftBuilder *builder)
 {
   const WeftPipeline *pipeline = builder->pipeline;
   WeftRevision *revision = builder->revision;
-  g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
-  add_line(sum, "weft 1", pipeline->name, NULL);
+  g_autoptr(GString) text = g_string_new(NULL);
+  add_line(text, "weft 1", pipeline->name, NULL);
   for (guint i = 0; i < pipeline->inputs->len; i++) {
     const WeftInput *input = weft_input_at(pipeline, i);
-    add_line(sum, "input", input->name, input->type, input->optional ? "optional" : "required", NULL);
+    add_line(text, "input", input->name, input->type, input->optional ? "optional" : "required", NULL);
   }
   if (pipeline->require)
-    add_line(sum, "require", pipeline->require_at->text, NULL);
+    add_line(text, "require", pipeline->require_at->text, NULL);
   for (guint s = 0; s < pipeline->n_steps; s++)
-    digest_step(builder, sum, &revision->steps[s], &revision->nodes[s]);
+    add_step(builder, text, &revision->steps[s], &revision->nodes[s]);
   for (guint i = 0; i < pipeline->outputs->len; i++) {
     const WeftStep *step = &revision->steps[weft_reference_at(pipeline->outputs, i)->step];
-    add_line(sum, "output", revision->outputs[i].name, step->name, revision->outputs[i].port->name, NULL);
+    add_line(text, "output", revision->outputs[i].name, step->name, revision->outputs[i].port->name, NULL);
   }
-  return g_strdup(g_checksum_get_string(sum));
+  return g_compute_checksum_for_data(G_CHECKSUM_SHA256, (const guchar *)text->str, text->len);
 }
 
 void weft_revision_describe(WeftBuilder *builder)

@@ -172,7 +172,7 @@ static gboolean check_model(WeftBuilder *builder, WeftStep *step)
 static gboolean resolve_node(WeftBuilder *builder, WeftStep *step)
 {
   const WeftNodeDecl *node = step->node;
-  const WeftFound *found = find(builder, node->use_at->text, node->plugin, node->range);
+  WeftFound *found = find(builder, node->use_at->text, node->plugin, node->range);
   if (!found->spec) {
     WeftDiagnostic *fault = weft_fault(builder->diagnostics, node->use_at, "no-plugin", "%s", found->error);
     weft_diagnostic_at(fault, step->name, NULL);

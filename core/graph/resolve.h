@@ -20,6 +20,7 @@ typedef struct {
   WeftPluginRow *row;
   WeftManifest *manifest;
   const WeftPluginSpec *spec; /* NULL: not to be had */
+  const struct weft_node *table; /* NULL: not loaded into this process */
   char *label;                /* "vit@1.0.0" */
   char *error, *hint;         /* why spec is NULL */
 } WeftFound;
@@ -50,7 +51,7 @@ typedef struct {
   const char *name;
   const WeftNodeDecl *node;          /* NULL: a reader */
   const WeftInput *input;            /* NULL: a node */
-  const WeftFound *found;            /* NULL: not resolved */
+  WeftFound *found;                  /* NULL: not resolved */
   GArray *bindings;                  /* of WeftBinding; NULL: not bound */
   struct weft_parameter *parameters; /* [spec->params] */
   WeftOffer *offers;                 /* [spec->outputs]; NULL: not resolved */
