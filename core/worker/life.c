@@ -276,6 +276,14 @@ void weft_life_answer_wants(struct weft_worker *worker)
     weft_life_revive(worker);
 }
 
+void weft_life_no_memory(struct weft_worker *worker)
+{
+  if (worker->failure_status != WEFT_OK)
+    return;
+  worker->failure_status = WEFT_NO_MEMORY;
+  snprintf(worker->failure, WEFT_MESSAGE_BYTES, "%s: no memory to talk to its worker", worker->label);
+}
+
 /** Most messages handled in one go: a worker that floods the channel must not starve the others. */
 #define BATCH 64
 
@@ -292,7 +300,9 @@ static void on_control(struct weft_worker *worker, struct weft_setup *setup)
       if (good)
         continue;
     }
-    if (error != EPIPE)
+    if (error == ENOMEM)
+      weft_life_no_memory(worker);
+    else if (error != EPIPE)
       worker->broken = 1;
     close_fd(&worker->control);
     weft_life_kill_zygote(worker);

@@ -126,6 +126,8 @@ static int on_resource(struct weft_worker *worker, struct weft_reader *reader, s
                                 .data = writer.data, .fds = {given ? resource->fd : -1}};
   int error = writer.failed ? ENOMEM : weft_control_send(worker->control, &answer, MSG_DONTWAIT);
   weft_writer_clear(&writer);
+  if (error == ENOMEM)
+    weft_life_no_memory(worker);
   return !error;
 }
 
