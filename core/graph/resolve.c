@@ -213,6 +213,8 @@ static void resolve_model(WeftBuilder *builder, guint i)
                                    : g_build_filename(builder->pipeline->folder, model->path, NULL);
   WeftDiagnostic *fault = NULL;
   if (g_file_test(revision->model_folders[i], G_FILE_TEST_IS_DIR)) {
+    if (!model->used) /* its bytes decide nothing */
+      return;
     revision->model_digests[i] = weft_catalogue_model_digest(builder->catalogue, revision->model_folders[i], &error);
     if (!revision->model_digests[i])
       weft_fault(builder->diagnostics, model->at, "model", "model \"%s\": %s", model->name, error->message);

@@ -269,6 +269,10 @@ WeftYaml *weft_yaml_parse(const char *text, gsize n_bytes, WeftDiagnostics *diag
 {
   if (!bytes_are_sound(text, n_bytes, diagnostics))
     return NULL;
+  if (n_bytes >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) { /* the byte order mark of some editors */
+    text += 3;
+    n_bytes -= 3;
+  }
   guint n_before = diagnostics->n_errors;
   Builder builder = {.diagnostics = diagnostics};
   yaml_parser_t parser;

@@ -87,6 +87,18 @@ static void test_pipeline_digits(void)
   g_assert_nonnull(strstr(dot, "\"s:see\" -> \"s:fuse\" [label=\"tokens > picture\"]"));
 }
 
+/* Files from other systems: lines that end in CR LF, and a byte order mark. */
+static void test_pipeline_line_ends(void)
+{
+  g_auto(GStrv) lines = g_strsplit(digits, "\n", -1);
+  g_autofree char *text = g_strjoinv("\r\n", lines), *marked = g_strconcat("\xef\xbb\xbf", digits, NULL);
+  expect_good(text);
+  expect_good(marked);
+  g_autoptr(GString) folded = g_string_new(digits);
+  g_string_replace(folded, "require: any(picture, speech, words)", "require: >-\n  any(picture,\n  speech, words)", 0);
+  expect_good(folded->str);
+}
+
 static void test_pipeline_syntax(void)
 {
   expect("", "empty", 0, 0);
@@ -400,6 +412,7 @@ int main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/pipeline/digits", test_pipeline_digits);
+  g_test_add_func("/pipeline/line_ends", test_pipeline_line_ends);
   g_test_add_func("/pipeline/syntax", test_pipeline_syntax);
   g_test_add_func("/pipeline/duplicate_key_in_large_map", test_pipeline_duplicate_key_in_large_map);
   g_test_add_func("/pipeline/depth", test_pipeline_depth);
