@@ -199,10 +199,11 @@ static void tokenize(const struct bert *bert, const struct weft_call *call, uint
   char message[WEFT_MESSAGE_BYTES];
   int64_t at = parts->splits[item];
   struct weft_rows rows = weft_rows_of(call->inputs[0], item);
-  struct weft_tokens tokens = {.ids = parts->ids + at, .type_ids = parts->types + at, .origin = parts->origin};
+  struct weft_tokens tokens = {.ids = parts->ids + at, .type_ids = parts->types + at, .origin = parts->origin,
+                               .n_max = bert->n_longest};
   const char *text = (const char *)call->inputs[0]->data + rows.begin;
-  weft_status status = weft_tokenizer_encode(bert->tokenizer, text, (uint64_t)(rows.end - rows.begin), bert->n_longest,
-                                             &tokens, parts->rest, message);
+  weft_status status = weft_tokenizer_encode(bert->tokenizer, text, (uint64_t)(rows.end - rows.begin), &tokens,
+                                             parts->rest, message);
   if (status != WEFT_OK) {
     tokens.n = 0;
     host->fail_item(call, item, status, "%s", message);

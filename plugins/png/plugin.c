@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "decode.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <weft/entry.h>
@@ -60,7 +61,7 @@ static weft_status read_pixels(struct weft_call *call, struct decode *decode, in
   int64_t room = (int64_t)((decode_room(decode) + PIXEL_BYTES - 1) / PIXEL_BYTES);
   weft_status status = host->output_reserve(call, PIXELS, *n_rows + room);
   if (status != WEFT_OK) {
-    strcpy(decode->reason, "no room for the pixels");
+    snprintf(decode->reason, sizeof decode->reason, "no room for the pixels");
     return status;
   }
   status = decode_pixels(decode, (uint8_t *)output->tensor.data + PIXEL_BYTES * *n_rows, call->cancel);

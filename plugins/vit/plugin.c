@@ -103,9 +103,9 @@ static weft_status from_pixels(const struct vit *vit, const struct weft_call *ca
                                const struct picture *picture, float *planes)
 {
   char message[WEFT_MESSAGE_BYTES], *scratch = (char *)call->scratch + weft_nn_align(call->n_items * plane_bytes(vit));
-  const uint8_t *pixels = (const uint8_t *)call->inputs[vit->picture]->data + 3 * picture->rows.begin;
-  weft_status status =
-      weft_image_run(&vit->image, pixels, picture->height, picture->width, planes, scratch, message);
+  struct weft_picture source = {(const uint8_t *)call->inputs[vit->picture]->data + 3 * picture->rows.begin,
+                                picture->height, picture->width};
+  weft_status status = weft_image_run(&vit->image, &source, planes, scratch, message);
   return status == WEFT_OK ? WEFT_OK : host->fail_item(call, item, status, "%s", message);
 }
 

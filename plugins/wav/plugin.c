@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "decode.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <weft/entry.h>
@@ -56,7 +57,7 @@ static weft_status read_samples(struct weft_call *call, struct decode *decode, i
     return WEFT_OK;
   weft_status status = host->output_reserve(call, SAMPLES, *n_rows + decode->n_frames);
   if (status != WEFT_OK) {
-    strcpy(decode->reason, "no room for the samples");
+    snprintf(decode->reason, sizeof decode->reason, "no room for the samples");
     return status;
   }
   status = decode_samples(decode, (float *)output->tensor.data + *n_rows, call->scratch, call->cancel);

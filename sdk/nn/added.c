@@ -68,9 +68,10 @@ static void take_spaces(const char *text, size_t n, size_t after, struct weft_ad
     match->end += weft_utf8_length((unsigned char)text[match->end]);
 }
 
-int weft_added_next(const struct weft_added *added, int normalized, const char *text, size_t n, size_t at, size_t after,
+int weft_added_next(const struct weft_added *added, int normalized, const char *text, size_t n, size_t at,
                     struct weft_added_match *match)
 {
+  const size_t after = at;
   if (added->n == 0)
     return 0;
   while (at < n) {

@@ -13,6 +13,7 @@
 #include "message.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #define PRECISION_BITS (32 - 8 - 2)
@@ -213,15 +214,16 @@ static void add_row(const struct work *work, const struct weft_image_settings *s
   }
 }
 
-static void across_first(const struct weft_image_settings *s, const uint8_t *pixels, int32_t height, int32_t width,
+static void across_first(const struct weft_image_settings *s, const struct weft_picture *picture,
                          const struct work *work, uint8_t *out)
 {
+  int32_t height = picture->height, width = picture->width;
   size_t n = (size_t)s->width * (size_t)s->n_channels, n_out = (size_t)s->height * n;
   for (size_t i = 0; i < n_out; i++)
     work->sums[i] = HALF;
   int32_t first_open = 0;
   for (int32_t y = 0; y < height; y++) {
-    load_row(pixels + (size_t)y * (size_t)width * 3, width, s->n_channels, work->source);
+    load_row(picture->pixels + (size_t)y * (size_t)width * 3, width, s->n_channels, work->source);
     if (width != s->width)
       resize_row(&work->across, work->source, s->width, s->n_channels, work->resized);
     else
@@ -235,9 +237,10 @@ static void across_first(const struct weft_image_settings *s, const uint8_t *pix
     out[i] = to_byte(work->sums[i]);
 }
 
-static void down_first(const struct weft_image_settings *s, const uint8_t *pixels, int32_t width,
+static void down_first(const struct weft_image_settings *s, const struct weft_picture *picture,
                        const struct work *work, uint8_t *out)
 {
+  int32_t width = picture->width;
   size_t n_in = (size_t)width * (size_t)s->n_channels, n_out = (size_t)s->width * (size_t)s->n_channels;
   for (int32_t y = 0; y < s->height; y++, out += n_out) {
     const struct window window = work->down.windows[y];
@@ -245,7 +248,7 @@ static void down_first(const struct weft_image_settings *s, const uint8_t *pixel
       work->sums[i] = HALF;
     for (int32_t k = 0; k < window.n; k++) {
       int32_t weight = work->down.weights[(size_t)y * (size_t)work->down.n_taps + (size_t)k];
-      load_row(pixels + (size_t)(window.first + k) * (size_t)width * 3, width, s->n_channels, work->source);
+      load_row(picture->pixels + (size_t)(window.first + k) * (size_t)width * 3, width, s->n_channels, work->source);
       for (size_t i = 0; i < n_in; i++)
         work->sums[i] += work->source[i] * weight;
     }
@@ -258,24 +261,26 @@ static void down_first(const struct weft_image_settings *s, const uint8_t *pixel
   }
 }
 
-static void resample(const struct weft_image_settings *s, const uint8_t *pixels, int32_t height, int32_t width,
-                     struct work *work, uint8_t *out)
+static void resample(const struct weft_image_settings *s, const struct weft_picture *picture, struct work *work,
+                     uint8_t *out)
 {
+  int32_t height = picture->height, width = picture->width;
   const struct filter *filter = &FILTERS[s->resample];
   if (width != s->width)
     plan_pass(&work->across, filter, width, s->width, work->row_weights);
   if (height != s->height)
     plan_pass(&work->down, filter, height, s->height, work->row_weights);
   if (s->height < height && height - s->height > 2 * (width - s->width))
-    down_first(s, pixels, width, work, out);
+    down_first(s, picture, work, out);
   else
-    across_first(s, pixels, height, width, work, out);
+    across_first(s, picture, work, out);
 }
 
 /* Pillow's nearest neighbour: positions are added up, not multiplied, and truncated. */
-static void nearest(const struct weft_image_settings *s, const uint8_t *pixels, int32_t height, int32_t width,
-                    const struct work *work, uint8_t *out)
+static void nearest(const struct weft_image_settings *s, const struct weft_picture *picture, const struct work *work,
+                    uint8_t *out)
 {
+  int32_t height = picture->height, width = picture->width;
   double step_x = (double)width / s->width, step_y = (double)height / s->height, at = step_x * 0.5;
   int32_t *columns = (int32_t *)(void *)work->across.windows;
   for (int32_t x = 0; x < s->width; x++, at += step_x)
@@ -283,16 +288,17 @@ static void nearest(const struct weft_image_settings *s, const uint8_t *pixels, 
   at = step_y * 0.5;
   for (int32_t y = 0; y < s->height; y++, at += step_y) {
     int32_t from = (int32_t)at < height ? (int32_t)at : height - 1;
-    load_row(pixels + (size_t)from * (size_t)width * 3, width, s->n_channels, work->source);
+    load_row(picture->pixels + (size_t)from * (size_t)width * 3, width, s->n_channels, work->source);
     for (int32_t x = 0; x < s->width; x++)
       for (int32_t c = 0; c < s->n_channels; c++)
         *out++ = work->source[columns[x] * s->n_channels + c];
   }
 }
 
-weft_status weft_image_resize(const struct weft_image_settings *s, const uint8_t *pixels, int32_t height,
-                              int32_t width, uint8_t *out, void *scratch, char *message)
+weft_status weft_image_resize(const struct weft_image_settings *s, const struct weft_picture *picture, uint8_t *out,
+                              void *scratch, char *message)
 {
+  int32_t height = picture->height, width = picture->width;
   if (height < 1 || width < 1)
     return weft_message(message, WEFT_BAD_INPUT, "a picture of %d x %d has no pixels", width, height);
   if (height > WEFT_IMAGE_MAX_SIDE || width > WEFT_IMAGE_MAX_SIDE)
@@ -304,19 +310,18 @@ weft_status weft_image_resize(const struct weft_image_settings *s, const uint8_t
   struct work work;
   lay_out(s, height, width, scratch, &work);
   if (s->resample == WEFT_RESAMPLE_NEAREST)
-    nearest(s, pixels, height, width, &work, out);
+    nearest(s, picture, &work, out);
   else
-    resample(s, pixels, height, width, &work, out);
+    resample(s, picture, &work, out);
   return WEFT_OK;
 }
 
-weft_status weft_image_run(const struct weft_image_settings *s, const uint8_t *pixels, int32_t height, int32_t width,
-                           float *out, void *scratch, char *message)
+weft_status weft_image_run(const struct weft_image_settings *s, const struct weft_picture *picture, float *out,
+                           void *scratch, char *message)
 {
   size_t n_plane = (size_t)s->height * (size_t)s->width, n_channels = (size_t)s->n_channels;
   uint8_t *bytes = scratch;
-  weft_status status = weft_image_resize(s, pixels, height, width, bytes,
-                                         bytes + aligned(n_plane * n_channels), message);
+  weft_status status = weft_image_resize(s, picture, bytes, bytes + aligned(n_plane * n_channels), message);
   for (size_t c = 0; status == WEFT_OK && c < n_channels; c++)
     for (size_t i = 0; i < n_plane; i++)
       out[c * n_plane + i] = s->table[c][bytes[i * n_channels + c]];
@@ -339,8 +344,8 @@ static void read_size(struct weft_json *json, struct weft_image_settings *out)
 
 static double read_channel(struct weft_json *json, const char *key, int32_t n_channels, int32_t c, double min)
 {
-  char path[64] = "";
-  strcat(strcpy(path, key), (const char *const[]){".0", ".1", ".2"}[c]);
+  char path[64];
+  snprintf(path, sizeof path, "%s.%d", key, c);
   int64_t n = weft_json_count(json, key);
   if (n < 0 && !weft_json_has(json, key))
     return 0.5;

@@ -8,7 +8,8 @@
  *     struct weft_image_settings settings;
  *     weft_image_settings_read(json, n_channels, &settings);  (errors: weft_json_status)
  *     (activate) weft_image_scratch_bytes(&settings, n_pixels_max)
- *     (process)  weft_image_run(&settings, pixels, height, width, out, scratch, message);
+ *     (process)  struct weft_picture picture = {pixels, height, width};
+ *                weft_image_run(&settings, &picture, out, scratch, message);
  *
  * Steps: grey as Pillow's "L" where the model has one channel; resize in two
  * passes of 8-bit fixed point with antialiasing; rescale; normalise; planes
@@ -48,17 +49,23 @@ void weft_image_settings_read(struct weft_json *json, int32_t n_channels, struct
 /** Scratch of one run for pictures of up to n_pixels, bytes. */
 size_t weft_image_scratch_bytes(const struct weft_image_settings *settings, int64_t n_pixels);
 
+/** A picture as image readers give it: pixels [height * width, 3] u8 RGB, row-major, borrowed. */
+struct weft_picture {
+  const uint8_t *pixels;
+  int32_t height, width;
+};
+
 /**
- * pixels: [height * width, 3] u8 RGB, borrowed until return.
+ * picture: borrowed until return.
  * out: [n_channels, settings.height, settings.width] f32, caller's.
  * scratch: 8-byte aligned. Errors: WEFT_BAD_INPUT (a side of 0 or beyond
  * WEFT_IMAGE_MAX_SIDE; another size where nothing is resized).
  */
-weft_status weft_image_run(const struct weft_image_settings *settings, const uint8_t *pixels, int32_t height,
-                           int32_t width, float *out, void *scratch, char *message);
+weft_status weft_image_run(const struct weft_image_settings *settings, const struct weft_picture *picture, float *out,
+                           void *scratch, char *message);
 
 /** The first steps alone. out: [settings.height, settings.width, n_channels] u8, interleaved. */
-weft_status weft_image_resize(const struct weft_image_settings *settings, const uint8_t *pixels, int32_t height,
-                              int32_t width, uint8_t *out, void *scratch, char *message);
+weft_status weft_image_resize(const struct weft_image_settings *settings, const struct weft_picture *picture,
+                              uint8_t *out, void *scratch, char *message);
 
 #endif

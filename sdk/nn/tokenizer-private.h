@@ -104,10 +104,10 @@ struct weft_added_match {
   size_t begin, end;
 };
 /**
- * The next match at or after `at` in text[0, n); after: end of the match
- * before, which this one may not reach into. Answers 0: none.
+ * The next match in text[at, n); the spaces that it takes along lie there too.
+ * Answers 0: none.
  */
-int weft_added_next(const struct weft_added *added, int normalized, const char *text, size_t n, size_t at, size_t after,
+int weft_added_next(const struct weft_added *added, int normalized, const char *text, size_t n, size_t at,
                     struct weft_added_match *match);
 
 #endif

@@ -122,7 +122,7 @@ static void encode_stretch(struct encoding *e, size_t begin, size_t end)
     return;
   weft_normalize(&e->tokenizer->normalizer, begin, end, &e->piece);
   while (e->tokenizer->added.n_normalized &&
-         weft_added_next(&e->tokenizer->added, 1, e->piece.text, e->piece.n, at, at, &match)) {
+         weft_added_next(&e->tokenizer->added, 1, e->piece.text, e->piece.n, at, &match)) {
     uint32_t from, to;
     encode_normalized(e, at, match.begin);
     weft_piece_range(&e->piece, match.begin, match.end, &from, &to);
@@ -137,7 +137,7 @@ static void encode_text(struct encoding *e, size_t n)
 {
   struct weft_added_match match;
   size_t at = 0;
-  while (weft_added_next(&e->tokenizer->added, 0, e->piece.source, n, at, at, &match)) {
+  while (weft_added_next(&e->tokenizer->added, 0, e->piece.source, n, at, &match)) {
     encode_stretch(e, at, match.begin);
     if (e->sink->full || !weft_token_push(e->sink, match.token->id, (uint32_t)match.begin, (uint32_t)match.end))
       return;
@@ -164,9 +164,9 @@ size_t weft_tokenizer_scratch_bytes(const struct weft_tokenizer *tokenizer, uint
 }
 
 weft_status weft_tokenizer_encode(const struct weft_tokenizer *tokenizer, const void *text, uint64_t n_bytes,
-                                  int64_t max_tokens, struct weft_tokens *out, void *scratch, char *message)
+                                  struct weft_tokens *out, void *scratch, char *message)
 {
-  int64_t n_special = tokenizer->n_before + tokenizer->n_after;
+  int64_t n_special = tokenizer->n_before + tokenizer->n_after, max_tokens = out->n_max;
   if (n_bytes > WEFT_TOKENIZER_MAX_BYTES)
     return weft_message(message, WEFT_BAD_INPUT, "a text of %llu bytes is beyond WEFT_TOKENIZER_MAX_BYTES (%u)",
                         (unsigned long long)n_bytes, WEFT_TOKENIZER_MAX_BYTES);
@@ -379,10 +379,10 @@ int weft_tokenizer_fuzz(const uint8_t *data, size_t size)
     return 0;
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
     int32_t ids[MAX_TOKENS], types[MAX_TOKENS], origin[2 * MAX_TOKENS];
-    struct weft_tokens tokens = {.ids = ids, .type_ids = types, .origin = origin};
+    struct weft_tokens tokens = {.ids = ids, .type_ids = types, .origin = origin, .n_max = MAX_TOKENS};
     size_t n = strlen(texts[i]);
     void *scratch = malloc(weft_tokenizer_scratch_bytes(t, n));
-    if (scratch && weft_tokenizer_encode(t, texts[i], n, MAX_TOKENS, &tokens, scratch, message) == WEFT_OK)
+    if (scratch && weft_tokenizer_encode(t, texts[i], n, &tokens, scratch, message) == WEFT_OK)
       for (int64_t k = 0; k < tokens.n; k++)
         if (ids[k] < 0 || ids[k] >= weft_tokenizer_n_ids(t) || origin[2 * k + 1] > (int32_t)n)
           __builtin_trap();

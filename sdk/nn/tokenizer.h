@@ -7,8 +7,8 @@
  *     struct weft_tokenizer *t;
  *     if (weft_tokenizer_open(&resource, "tokenizer.json", &t, message) != WEFT_OK) ...
  *     (activate) n_scratch = weft_tokenizer_scratch_bytes(t, n_bytes_max);
- *     (process)  struct weft_tokens tokens = {.ids = ids, .origin = origin};
- *                status = weft_tokenizer_encode(t, text, n_bytes, 128, &tokens, scratch, message);
+ *     (process)  struct weft_tokens tokens = {.ids = ids, .origin = origin, .n_max = 128};
+ *                status = weft_tokenizer_encode(t, text, n_bytes, &tokens, scratch, message);
  *
  * Known here: normalizer BertNormalizer or none; pre-tokenizer
  * BertPreTokenizer; model WordPiece; post-processor TemplateProcessing,
@@ -53,25 +53,26 @@ int64_t weft_tokenizer_n_special(const struct weft_tokenizer *tokenizer);
 /** Scratch that encode needs for a text of up to n_bytes. */
 size_t weft_tokenizer_scratch_bytes(const struct weft_tokenizer *tokenizer, uint64_t n_bytes);
 
-/** What encode writes. */
+/** Where encode writes, and what it wrote. */
 struct weft_tokens {
-  int32_t *ids;      /**< [max_tokens] caller's */
-  int32_t *type_ids; /**< [max_tokens] caller's, or NULL */
-  int32_t *origin;   /**< [max_tokens, 2] begin and end byte in the text, 0 0 of special tokens; or NULL */
+  int32_t *ids;      /**< [n_max] caller's */
+  int32_t *type_ids; /**< [n_max] caller's, or NULL */
+  int32_t *origin;   /**< [n_max, 2] begin and end byte in the text, 0 0 of special tokens; or NULL */
+  int64_t n_max;     /**< most tokens, special ones included: set by the caller */
   int64_t n;         /**< tokens written */
   int truncated;     /**< 1: the text had more */
 };
 
 /**
  * Tokens of one text, with those that the post-processor adds; at most
- * max_tokens, cut on the right as the package cuts. Allocates nothing.
+ * out->n_max, cut on the right as the package cuts. Allocates nothing.
  * text: [n_bytes] UTF-8, borrowed until return; may hold NUL. scratch: of
  * scratch_bytes(n_bytes), 8-byte aligned.
  * Errors: WEFT_BAD_INPUT (invalid UTF-8, with the byte offset; beyond
- * WEFT_TOKENIZER_MAX_BYTES), WEFT_BAD_CONFIG (max_tokens < n_special).
+ * WEFT_TOKENIZER_MAX_BYTES), WEFT_BAD_CONFIG (n_max < n_special).
  */
 weft_status weft_tokenizer_encode(const struct weft_tokenizer *tokenizer, const void *text, uint64_t n_bytes,
-                                  int64_t max_tokens, struct weft_tokens *out, void *scratch, char *message);
+                                  struct weft_tokens *out, void *scratch, char *message);
 
 /** Offset of the first byte that is not valid UTF-8 (surrogates, overlong forms, > U+10FFFF), or -1. */
 int64_t weft_utf8_invalid_at(const void *text, uint64_t n_bytes);

@@ -192,7 +192,7 @@ int main(int argc, char **argv)
   random_state = (uint64_t)time(NULL) * 2654435761u + (uint64_t)getpid();
   for (int i = 1; i < argc; i++) {
     if (strcmp(argv[i], "--seconds") == 0 && i + 1 < argc)
-      seconds = atof(argv[++i]);
+      seconds = strtod(argv[++i], NULL);
     else if (strcmp(argv[i], "--seed") == 0 && i + 1 < argc)
       random_state = strtoull(argv[++i], NULL, 10) | 1u;
     else

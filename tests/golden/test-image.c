@@ -43,7 +43,7 @@ static void test_image_resize(void)
     g_autofree uint8_t *pixels = picture(height, width);
     g_autofree void *scratch = scratch_of(&s, height, width);
     g_autofree uint8_t *out = g_malloc(expected->n_bytes);
-    g_assert_cmpint(weft_image_resize(&s, pixels, height, width, out, scratch, message), ==, WEFT_OK);
+    g_assert_cmpint(weft_image_resize(&s, &(struct weft_picture){pixels, height, width}, out, scratch, message), ==, WEFT_OK);
     const uint8_t *want = expected->data;
     for (uint64_t k = 0; k < expected->n_bytes; k++)
       if (out[k] != want[k])
@@ -80,7 +80,7 @@ static void test_image_processor(void)
     g_autofree uint8_t *pixels = picture(height, width);
     g_autofree void *scratch = scratch_of(&s, height, width);
     g_autofree float *out = g_new(float, expected.n);
-    g_assert_cmpint(weft_image_run(&s, pixels, height, width, out, scratch, message), ==, WEFT_OK);
+    g_assert_cmpint(weft_image_run(&s, &(struct weft_picture){pixels, height, width}, out, scratch, message), ==, WEFT_OK);
     for (uint64_t k = 0; k < expected.n; k++)
       if (out[k] != expected.data[k])
         g_error("%s: value %u is %.9g, expected %.9g", tensor->name, (guint)k, (double)out[k],
@@ -99,7 +99,7 @@ static weft_status resize_of(int32_t resize, int32_t height, int32_t width, char
   g_autofree uint8_t *pixels = g_malloc0((gsize)MAX(height, 1) * (gsize)MAX(width, 1) * 3);
   g_autofree void *scratch = scratch_of(&s, height, width);
   uint8_t out[4];
-  return weft_image_resize(&s, pixels, height, width, out, scratch, message);
+  return weft_image_resize(&s, &(struct weft_picture){pixels, height, width}, out, scratch, message);
 }
 
 static void test_image_bad_size(void)

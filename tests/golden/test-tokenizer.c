@@ -30,8 +30,8 @@ static void check_case(const struct weft_tokenizer *tokenizer, const json_t *row
   /* Exactly as much scratch and text as promised, so that a sanitizer sees any step beyond. */
   g_autofree void *scratch = g_malloc(weft_tokenizer_scratch_bytes(tokenizer, n));
   g_autofree char *copy = g_memdup2(json_string_value(text), n);
-  struct weft_tokens tokens = {.ids = ids, .origin = origin};
-  if (weft_tokenizer_encode(tokenizer, copy, n, limit ? limit : MANY, &tokens, scratch, message) != WEFT_OK)
+  struct weft_tokens tokens = {.ids = ids, .origin = origin, .n_max = limit ? limit : MANY};
+  if (weft_tokenizer_encode(tokenizer, copy, n, &tokens, scratch, message) != WEFT_OK)
     g_error("%s", message);
   g_autofree char *shown = json_dumps(row, JSON_ENSURE_ASCII | JSON_COMPACT);
   if (tokens.n != (int64_t)json_array_size(want))
@@ -126,7 +126,8 @@ static weft_status encode(const struct weft_tokenizer *tokenizer, const char *te
                           struct weft_tokens *out, char *message)
 {
   g_autofree void *scratch = g_malloc(weft_tokenizer_scratch_bytes(tokenizer, n));
-  return weft_tokenizer_encode(tokenizer, text, n, most, out, scratch, message);
+  out->n_max = most;
+  return weft_tokenizer_encode(tokenizer, text, n, out, scratch, message);
 }
 
 static void test_tokenizer_invalid_utf8(void)
@@ -175,7 +176,7 @@ static void test_tokenizer_limits(void)
   memset(text, ' ', n + 1);
   g_assert_cmpint(encode(tokenizer, text, n, 8, &tokens, message), ==, WEFT_OK);
   g_assert_cmpint(tokens.n, ==, 2);
-  g_assert_cmpint(weft_tokenizer_encode(tokenizer, text, n + 1, 8, &tokens, NULL, message), ==, WEFT_BAD_INPUT);
+  g_assert_cmpint(weft_tokenizer_encode(tokenizer, text, n + 1, &tokens, NULL, message), ==, WEFT_BAD_INPUT);
   weft_tokenizer_close(tokenizer);
 }
 

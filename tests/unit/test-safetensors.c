@@ -33,9 +33,9 @@ static weft_status open_bytes(const GByteArray *bytes, struct weft_safetensors *
 
 static void test_safetensors_good(void)
 {
-  g_autoptr(GByteArray) bytes = make("{\"__metadata__\":{\"format\":\"pt\"}," T("b", "F32", "[2,3]", 4, 28) "," T(
-                                         "a", "F16", "[2]", 0, 4) "," T("none", "I64", "[0,7]", 28, 28) "," T("one", "BOOL", "[]", 28, 29) "}   ",
-                                     29);
+  g_autoptr(GByteArray) bytes =
+      make("{\"__metadata__\":{\"format\":\"pt\"}," T("b", "F32", "[2,3]", 4, 28) "," T("a", "F16", "[2]", 0, 4) ","
+               T("none", "I64", "[0,7]", 28, 28) "," T("one", "BOOL", "[]", 28, 29) "}   ", 29);
   char message[WEFT_MESSAGE_BYTES];
   struct weft_safetensors *file;
   g_assert_cmpint(open_bytes(bytes, &file, message), ==, WEFT_OK);
