@@ -65,11 +65,10 @@ static WeftCatalogue *open_catalogue(const Options *options, GError **error)
   return weft_catalogue_open(bundled, error);
 }
 
-/* The catalogue that is written. */
-static WeftRegistrar *open_registrar(const Options *options, GError **error)
+/* The catalogue that is written. Caller frees with g_free. */
+static char *own_folder(const Options *options)
 {
-  g_autofree char *folder = options->catalogue ? g_strdup(options->catalogue) : weft_catalogue_default_folder();
-  return weft_registrar_open(folder, FALSE, error);
+  return options->catalogue ? g_strdup(options->catalogue) : weft_catalogue_default_folder();
 }
 
 /* ---- install ---- */
@@ -107,7 +106,8 @@ static int install(const Options *options)
     return WEFT_EXIT_PIPELINE;
   }
   const WeftInstallOptions how = {.probe_program = probe, .probe_timeout_ms = options->timeout_ms};
-  g_autoptr(WeftRegistrar) registrar = open_registrar(options, &error);
+  g_autofree char *folder = own_folder(options);
+  g_autoptr(WeftRegistrar) registrar = weft_registrar_open(folder, FALSE, &error);
   json_t *all = json_array();
   int code = WEFT_EXIT_OK;
   for (guint i = 0; registrar && i < options->words->len; i++) {
@@ -351,7 +351,15 @@ static int remove_plugin(const Options *options)
     return weft_command_usage_error(&weft_command_plugin, "remove: expected one ID[@VERSION]");
   g_auto(GStrv) parts = g_strsplit(g_ptr_array_index(options->words, 0), "@", 2);
   const char *id = parts[0] ? parts[0] : "", *version = parts[0] ? parts[1] : NULL;
-  g_autoptr(WeftRegistrar) registrar = open_registrar(options, &error);
+  g_autofree char *folder = own_folder(options);
+  g_autofree char *database = g_build_filename(folder, "catalogue.db", NULL);
+  if (!g_file_test(database, G_FILE_TEST_EXISTS)) {
+    fprintf(stderr, "weft plugin: %s: no catalogue there\n", folder);
+    if (!options->catalogue)
+      say_where(options, id, version);
+    return WEFT_EXIT_FAILED;
+  }
+  g_autoptr(WeftRegistrar) registrar = weft_registrar_open(folder, FALSE, &error);
   if (!registrar)
     return report(error);
   if (!weft_registrar_remove(registrar, id, version, &removed, &error)) {

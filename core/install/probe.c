@@ -146,7 +146,10 @@ static void judge(const Probe *probe, const char *file, gboolean in_time, int st
   const char *reason = json_string_value(json_object_get(line, "reason"));
   if (!doing)
     doing = "starting";
-  if (!in_time || (!json_object_get(line, "done") && status == -1)) {
+  if (probe->report->len >= MAX_REPORT_BYTES) {
+    say(out, file, "noisy", "wrote more than %d bytes to the descriptor of the probe's report; a plugin writes to no "
+                            "descriptor that it has not opened", MAX_REPORT_BYTES);
+  } else if (!in_time || (!json_object_get(line, "done") && status == -1)) {
     say(out, file, "hung", "hung while %s: no end after %u ms; the process was killed", doing, probe->timeout_ms);
   } else if (json_object_get(line, "done")) {
     out->code = g_strdup(code);
@@ -169,6 +172,7 @@ gboolean weft_probe_run(const char *program, const char *file, guint timeout_ms,
   if (!start(&probe, program, file, error))
     return FALSE;
   gboolean in_time = listen(&probe);
-  judge(&probe, file, in_time, end(&probe, !in_time), out);
+  gboolean kill_now = !in_time || report->len >= MAX_REPORT_BYTES;
+  judge(&probe, file, in_time, end(&probe, kill_now), out);
   return TRUE;
 }

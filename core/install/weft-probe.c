@@ -66,7 +66,8 @@ static void limit(void)
   setrlimit(RLIMIT_NOFILE, &descriptors);
   /* A write to a file then fails with EFBIG, which a plugin can report. */
   signal(SIGXFSZ, SIG_IGN);
-#ifndef __SANITIZE_ADDRESS__
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+  /* A sanitizer reserves far more than that for itself. */
   const struct rlimit data = {(rlim_t)4 << 30, (rlim_t)4 << 30};
   setrlimit(RLIMIT_DATA, &data);
 #endif

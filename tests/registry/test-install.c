@@ -126,6 +126,8 @@ static const struct {
   {"no-entry", "no-entry", "FILE: no symbol weft_entry; a plugin exports `WEFT_EXPORT const struct weft_entry weft_entry`"},
   {"no-manifest", "no-plugin", "FILE: no section .weft.manifest: this is no plugin of Weft; put its manifest in with "
                                "`weft-manifest stamp FILE.so manifest.json`"},
+  {"noisy", "noisy", "FILE: wrote more than 65536 bytes to the descriptor of the probe's report; a plugin writes to no "
+                     "descriptor that it has not opened"},
   {"other-draft", "other-contract", "FILE: its manifest is written for draft 999 of the plugin contract, this host speaks "
                                     "draft 1; build the plugin against the headers of this version of Weft"},
   {"other-draft-entry", "other-contract", "FILE: built for draft 999 of the plugin contract, this host speaks draft 1; build "

@@ -263,6 +263,45 @@ static void test_elf_limit_of_the_manifest(void)
   g_assert_nonnull(strstr(error->message, "a manifest has 1 to 1048576 bytes, the section .weft.manifest has 1048577"));
 }
 
+/* A file of four sections, made by hand: names, manifest, strings, and a dynamic section with n needed libraries. */
+static WeftElf *with_needed(guint n, GError **error)
+{
+  static const char strings[] = "\0.weft.manifest\0libx.so";
+  g_autoptr(GByteArray) out = g_byte_array_new();
+  Elf64_Shdr sections[4] = {{0}};
+  Elf64_Ehdr header = {.e_type = ET_DYN, .e_machine = EM_X86_64, .e_shentsize = sizeof(Elf64_Shdr), .e_shnum = 4,
+                       .e_shstrndx = 2};
+  memcpy(header.e_ident, ELFMAG, SELFMAG);
+  header.e_ident[EI_CLASS] = ELFCLASS64;
+  header.e_ident[EI_DATA] = ELFDATA2LSB;
+  g_byte_array_append(out, (const guint8 *)&header, sizeof header);
+  sections[1] = (Elf64_Shdr){.sh_name = 1, .sh_type = SHT_PROGBITS, .sh_offset = out->len, .sh_size = 2};
+  g_byte_array_append(out, (const guint8 *)"{}", 2);
+  sections[2] = (Elf64_Shdr){.sh_type = SHT_STRTAB, .sh_offset = out->len, .sh_size = sizeof strings};
+  g_byte_array_append(out, (const guint8 *)strings, sizeof strings);
+  sections[3] = (Elf64_Shdr){.sh_type = SHT_DYNAMIC, .sh_offset = out->len, .sh_size = (n + 1) * sizeof(Elf64_Dyn),
+                             .sh_link = 2};
+  for (guint i = 0; i <= n; i++) {
+    Elf64_Dyn entry = {.d_tag = i < n ? DT_NEEDED : DT_NULL, .d_un.d_val = i < n ? 16 : 0};
+    g_byte_array_append(out, (const guint8 *)&entry, sizeof entry);
+  }
+  header.e_shoff = out->len;
+  g_byte_array_append(out, (const guint8 *)sections, sizeof sections);
+  memcpy(out->data, &header, sizeof header);
+  return weft_elf_parse(out->data, out->len, "made.so", error);
+}
+
+static void test_elf_limit_of_needed_libraries(void)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(WeftElf) at = with_needed(WEFT_ELF_MAX_NEEDED, &error);
+  g_assert_no_error(error);
+  g_assert_cmpuint(g_strv_length(at->needed), ==, WEFT_ELF_MAX_NEEDED);
+  g_assert_cmpstr(at->needed[WEFT_ELF_MAX_NEEDED - 1], ==, "libx.so");
+  g_assert_null(with_needed(WEFT_ELF_MAX_NEEDED + 1, &error));
+  g_assert_cmpstr(error->message, ==, "made.so: more than 256 needed libraries");
+}
+
 static void test_elf_limit_of_the_file(void)
 {
   g_autoptr(GError) error = NULL;
@@ -292,6 +331,7 @@ int main(int argc, char **argv)
   g_test_add_func("/elf/every-cut-is-an-error", test_elf_every_cut_is_an_error);
   g_test_add_func("/elf/survives-random-changes", test_elf_survives_random_changes);
   g_test_add_func("/elf/limit-of-the-manifest", test_elf_limit_of_the_manifest);
+  g_test_add_func("/elf/limit-of-needed-libraries", test_elf_limit_of_needed_libraries);
   g_test_add_func("/elf/limit-of-the-file", test_elf_limit_of_the_file);
   return g_test_run();
 }

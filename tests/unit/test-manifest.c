@@ -215,6 +215,33 @@ static void test_manifest_limits(void)
   check_limit(names, "\"x#\"", WEFT_MANIFEST_MAX_ENTRIES, "]}]}", "at most 256 entries, found 257");
 }
 
+static void check_text(const char *good_text, const char *bad_text, const char *message)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(WeftManifest) good = parse(good_text, &error);
+  g_assert_no_error(error);
+  g_autoptr(WeftManifest) none = parse(bad_text, &error);
+  g_assert_null(none);
+  if (!strstr(error->message, message))
+    g_error("expected \"%s\" in \"%s\"", message, error->message);
+}
+
+#define RANKED(dims) INPUT("\"name\": \"x\", \"type\": \"f32\", \"dims\": [\"*\"" dims "]")
+#define FACTOR(n) \
+  OUTPUT("\"name\": \"y\", \"type\": \"f32\", \"dims\": [\"*\"], \"splits\": 1, \"rows\": {\"kind\": \"exact\", " \
+         "\"terms\": {\"items\": " n "}}")
+
+static void test_manifest_limits_of_ports(void)
+{
+  check_text(RANKED(", 1, 1, 1, 1, 1, 1, 1"), RANKED(", 1, 1, 1, 1, 1, 1, 1, 1"), "at most 8 entries, found 9");
+  check_text(RANKED(", 2147483647"), RANKED(", 2147483648"), "expected a size from 1 to 2147483647");
+  check_text(FACTOR("1073741824"), FACTOR("1073741825"), "expected a factor from 1 to 1073741824, found 1073741825");
+  g_autofree char *long_text = g_strnfill(WEFT_MANIFEST_MAX_TEXT, 'a');
+  g_autofree char *good = g_strdup_printf(FILE_OF(PLUGIN(", \"summary\": \"%s\"")), long_text);
+  g_autofree char *bad_one = g_strdup_printf(FILE_OF(PLUGIN(", \"summary\": \"%sa\"")), long_text);
+  check_text(good, bad_one, "/plugins/0/summary: expected at most 65536 bytes, found 65537");
+}
+
 static void test_manifest_limit_of_names(void)
 {
   for (guint more = 0; more < 2; more++) {
@@ -270,6 +297,7 @@ int main(int argc, char **argv)
   g_test_add_func("/manifest/reads-defaults", test_manifest_reads_defaults);
   g_test_add_func("/manifest/names-what-is-wrong", test_manifest_names_what_is_wrong);
   g_test_add_func("/manifest/limits", test_manifest_limits);
+  g_test_add_func("/manifest/limits-of-ports", test_manifest_limits_of_ports);
   g_test_add_func("/manifest/limit-of-names", test_manifest_limit_of_names);
   g_test_add_func("/manifest/limit-of-bytes", test_manifest_limit_of_bytes);
   g_test_add_func("/manifest/every-cut-is-an-error", test_manifest_every_cut_is_an_error);
