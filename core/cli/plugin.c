@@ -270,10 +270,16 @@ static int show(const Options *options)
   if (!row)
     return report(error);
   g_autoptr(WeftManifest) manifest = weft_manifest_parse(row->manifest, strlen(row->manifest), row->path, &error);
+  const WeftPluginSpec *plugin = manifest ? weft_manifest_find(manifest, row->id) : NULL;
   if (!manifest)
     return report(error);
+  if (!plugin) {
+    fprintf(stderr, "weft plugin: %s: the manifest kept there does not name \"%s\": catalogue.db was changed by hand; "
+                    "remove the plugin and install it again\n", row->catalogue, row->id);
+    return WEFT_EXIT_PIPELINE;
+  }
   if (!options->json) {
-    print_plugin(row, manifest, weft_manifest_find(manifest, row->id));
+    print_plugin(row, manifest, plugin);
     return WEFT_EXIT_OK;
   }
   json_t *object = row_json(row);

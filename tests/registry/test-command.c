@@ -2,6 +2,7 @@
 /* `weft plugin` as a person meets it: what is printed, as text and as JSON, and the exit codes. */
 #include <glib.h>
 #include <jansson.h>
+#include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -97,6 +98,19 @@ static void test_command_refusals(Fixture *f, gconstpointer unused)
   check(f, "install % /nonexistent.so", 1, "", "/nonexistent.so: cannot be opened: No such file or directory");
 }
 
+static void test_command_survives_a_changed_database(Fixture *f, gconstpointer unused)
+{
+  run(f, "install % @/test-pass.so");
+  g_autofree char *path = g_build_filename(f->catalogue, "catalogue.db", NULL);
+  sqlite3 *handle;
+  g_assert_cmpint(sqlite3_open(path, &handle), ==, SQLITE_OK);
+  g_assert_cmpint(sqlite3_exec(handle, "UPDATE plugin SET id = 'other'", NULL, NULL, NULL), ==, SQLITE_OK);
+  check(f, "show % other", 4, "", "the manifest kept there does not name \"other\"");
+  g_assert_cmpint(sqlite3_exec(handle, "UPDATE plugin_file SET manifest = '{'", NULL, NULL, NULL), ==, SQLITE_OK);
+  check(f, "show % other", 4, "", "not JSON");
+  sqlite3_close(handle);
+}
+
 static json_t *parsed(Fixture *f, const char *line, int code)
 {
   json_error_t problem;
@@ -160,6 +174,7 @@ int main(int argc, char **argv)
   ADD("usage", test_command_usage);
   ADD("life-of-a-plugin", test_command_life_of_a_plugin);
   ADD("refusals", test_command_refusals);
+  ADD("survives-a-changed-database", test_command_survives_a_changed_database);
   ADD("json", test_command_json);
   ADD("keeps-the-bundled-plugins", test_command_keeps_the_bundled_plugins);
   return g_test_run();
