@@ -210,6 +210,40 @@ static void test_catalogue_upgrades_an_empty_database(Fixture *f, gconstpointer 
   check_missing(catalogue, "vit", NULL, "no plugin \"vit\" is installed");
 }
 
+static GPtrArray *schema(const char *folder)
+{
+  GPtrArray *out = g_ptr_array_new_with_free_func(g_free);
+  sqlite3_stmt *statement;
+  sqlite3 *handle = raw(folder);
+  g_assert_cmpint(sqlite3_prepare_v2(handle, "SELECT sql FROM sqlite_master WHERE sql NOT NULL ORDER BY name", -1, &statement,
+                                     NULL), ==, SQLITE_OK);
+  while (sqlite3_step(statement) == SQLITE_ROW)
+    g_ptr_array_add(out, g_strdup((const char *)sqlite3_column_text(statement, 0)));
+  sqlite3_finalize(statement);
+  sqlite3_close(handle);
+  return out;
+}
+
+/* Old databases of the tree are opened, and end as a new one begins. */
+static void test_catalogue_opens_old_schemas(Fixture *f, gconstpointer unused)
+{
+  g_autofree char *path = g_build_filename(g_getenv("G_TEST_SRCDIR"), "tests", "registry", "schema-1.sql", NULL);
+  g_autofree char *sql = NULL;
+  g_assert_true(g_file_get_contents(path, &sql, NULL, NULL));
+  g_assert_cmpint(g_mkdir(f->a, 0755), ==, 0);
+  sqlite3 *handle = raw(f->a);
+  g_assert_cmpint(sqlite3_exec(handle, sql, NULL, NULL, NULL), ==, SQLITE_OK);
+  sqlite3_close(handle);
+  put(f->a, "vit", "1.0.0", NULL);
+  put(f->b, "vit", "1.0.0", NULL);
+  g_autoptr(WeftCatalogue) catalogue = open_or_die(NULL);
+  check_found(catalogue, "vit", NULL, "1.0.0");
+  g_autoptr(GPtrArray) old = schema(f->a), new = schema(f->b);
+  g_assert_cmpuint(old->len, ==, new->len);
+  for (guint i = 0; i < old->len; i++)
+    g_assert_cmpstr(old->pdata[i], ==, new->pdata[i]);
+}
+
 static void test_catalogue_says_that_it_is_damaged(Fixture *f, gconstpointer unused)
 {
   g_autoptr(GError) error = NULL;
@@ -396,6 +430,7 @@ int main(int argc, char **argv)
   ADD("opens-read-only", test_catalogue_opens_read_only);
   ADD("refuses-a-newer-schema", test_catalogue_refuses_a_newer_schema);
   ADD("upgrades-an-empty-database", test_catalogue_upgrades_an_empty_database);
+  ADD("opens-old-schemas", test_catalogue_opens_old_schemas);
   ADD("says-that-it-is-damaged", test_catalogue_says_that_it_is_damaged);
   ADD("says-that-it-is-locked", test_catalogue_says_that_it_is_locked);
   ADD("keeps-reasons", test_catalogue_keeps_reasons);
