@@ -55,18 +55,22 @@ static int run_once(char *const argv[], struct runs *runs)
   return 0;
 }
 
-static void report(const char *name, const char *unit, double *ours, size_t n, double *rival, size_t n_rival,
-                   double bar)
+struct case_of {
+  const char *name, *unit;
+  double bar;
+};
+
+static void report(const struct case_of *what, double *ours, size_t n, double *rival, size_t n_rival)
 {
   char goal[32];
-  snprintf(goal, sizeof goal, "<= %g", bar);
-  struct bench_result r = {.bench = "coldstart", .name = name, .unit = unit, .goal = goal};
+  snprintf(goal, sizeof goal, "<= %g", what->bar);
+  struct bench_result r = {.bench = "coldstart", .name = what->name, .unit = what->unit, .goal = goal};
   r.ours = bench_quantile(ours, n, 0.5);
   r.best = bench_quantile(ours, n, 0);
   r.p99 = bench_quantile(ours, n, 0.99);
   r.has_rival = n_rival > 0;
   r.rival = bench_quantile(rival, n_rival, 0.5);
-  r.pass = r.ours <= bar && r.has_rival;
+  r.pass = r.ours <= what->bar && r.has_rival;
   r.reason = r.has_rival ? NULL : "not installed: tests/bench/setup coldstart";
   bench_print(&r);
 }
@@ -101,9 +105,13 @@ int main(int argc, char **argv)
     if (i < n_transformers)
       run_once(with_transformers, &transformers);
   }
-  report("first answer, beside ONNX Runtime", "ms", ours.ms, ours.n, onnxruntime.ms, onnxruntime.n, 30);
-  report("first answer, beside transformers", "ms", ours.ms, ours.n, transformers.ms, transformers.n, 30);
-  report("resident, beside ONNX Runtime", "MiB", ours.mib, ours.n, onnxruntime.mib, onnxruntime.n, 60);
-  report("resident, beside transformers", "MiB", ours.mib, ours.n, transformers.mib, transformers.n, 60);
+  static const struct case_of cases[] = {{"first answer, beside ONNX Runtime", "ms", 30},
+                                         {"first answer, beside transformers", "ms", 30},
+                                         {"resident, beside ONNX Runtime", "MiB", 60},
+                                         {"resident, beside transformers", "MiB", 60}};
+  report(&cases[0], ours.ms, ours.n, onnxruntime.ms, onnxruntime.n);
+  report(&cases[1], ours.ms, ours.n, transformers.ms, transformers.n);
+  report(&cases[2], ours.mib, ours.n, onnxruntime.mib, onnxruntime.n);
+  report(&cases[3], ours.mib, ours.n, transformers.mib, transformers.n);
   return 0;
 }

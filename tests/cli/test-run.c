@@ -221,7 +221,8 @@ static void test_run_bad_inputs(void)
   write_file("empty.png", "", 0);
   write_file("latin1.txt", "caf\xe9 sept", 9);
   /* A RIFF header of 44,100 Hz with four samples. */
-  static const guint8 wav[] = "RIFF\x2c\0\0\0WAVEfmt \x10\0\0\0\1\0\1\0\x44\xac\0\0\x88\x58\1\0\2\0\x10\0data\x08\0\0\0\0\0\0\0\0\0\0";
+  static const guint8 wav[] = "RIFF\x2c\0\0\0WAVEfmt \x10\0\0\0\1\0\1\0\x44\xac\0\0\x88\x58\1\0\2\0\x10\0"
+                              "data\x08\0\0\0\0\0\0\0\0\0\0";
   write_file("rate.wav", wav, 52);
   if (mkfifo(fifo, 0600) != 0)
     g_assert_cmpint(errno, ==, EEXIST);
