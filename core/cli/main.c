@@ -2,6 +2,7 @@
 #include "catalogue.h"
 #include "command.h"
 #include "hosttable.h"
+#include "module.h"
 
 #include <locale.h>
 #include <stdarg.h>
@@ -74,7 +75,9 @@ int main(int argc, char **argv)
       weft_command_help(commands[i]);
       return WEFT_EXIT_OK;
     }
-    return commands[i]->run(argc - 1, argv + 1);
+    int code = commands[i]->run(argc - 1, argv + 1);
+    weft_module_end();
+    return code;
   }
   return unknown_command(word);
 }
