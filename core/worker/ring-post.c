@@ -7,6 +7,10 @@
 #include <stdio.h>
 #include <string.h>
 
+_Static_assert(sizeof(struct weft_wire_tensor) == 17 * 8 && sizeof(struct weft_wire_output) == 25 * 8 &&
+                   sizeof(struct weft_wire_item) == 4 * 8,
+               "descriptors are compared as bytes: no padding");
+
 /* Above this, comparing before writing costs more than the cache lines it saves. */
 #define COMPARE_BYTES 4096u
 
@@ -55,8 +59,11 @@ void weft_ring_host_init(struct weft_ring_host *ring, void *in, void *out, uint6
   ring->in_high = ring->out_high = WEFT_RING_PAGE;
 }
 
+/* Every field: clearing the whole first costs more than all that follows. */
 static void put_tensor_head(const struct weft_tensor *tensor, struct weft_wire_tensor *wire)
 {
+  wire->data = wire->slots = wire->splits[0] = wire->splits[1] = 0;
+  wire->reserved = 0;
   wire->n_bytes = tensor->n_bytes;
   memcpy(wire->dims, tensor->dims, sizeof wire->dims);
   wire->dtype = tensor->dtype;
@@ -100,7 +107,6 @@ static void post_inputs(struct weft_ring_host *ring, struct cursor *cursor, cons
 {
   for (uint32_t i = 0; i < call->n_inputs && !cursor->full; i++) {
     struct weft_wire_tensor wire;
-    memset(&wire, 0, sizeof wire);
     put_tensor_head(call->inputs[i], &wire);
     put_index(ring, cursor, call->inputs[i], call->n_items, &wire);
     wire.data = take_room(cursor, (uint64_t)wire.n_bytes);
@@ -131,10 +137,10 @@ static void lay_room(struct weft_ring_host *ring, struct cursor *out, const stru
 {
   const struct weft_output *output = &call->outputs[index];
   struct weft_ring_room *room = &ring->rooms[index];
-  uint64_t high = room->high;
-  memset(room, 0, sizeof *room);
-  room->high = high;
+  room->data = room->n_data_bytes = room->slots = room->splits[0] = room->splits[1] = 0;
+  room->range = room->n_range_bytes = 0;
   room->n_slots = output->tensor.n_slots;
+  room->n_groups_max = 0;
   if (!output->wanted)
     return;
   if (output->slots)
@@ -187,7 +193,6 @@ static void post_outputs(struct weft_ring_host *ring, struct cursor *cursor, con
     const struct weft_output *output = &call->outputs[i];
     const struct weft_ring_room *room = &ring->rooms[i];
     struct weft_wire_output wire;
-    memset(&wire, 0, sizeof wire);
     put_tensor_head(&output->tensor, &wire.preset);
     if (output->rows_kind == WEFT_ROWS_EXACT && output->wanted)
       put_index(ring, cursor, &output->tensor, call->n_items, &wire.preset);

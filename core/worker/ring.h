@@ -77,9 +77,9 @@ struct weft_wire_item {
   uint32_t chunk_flags, adapter_set;
 };
 
-/** A tensor; offsets in `in`. */
+/** A tensor; offsets in `in`. Without padding, so that two can be compared as bytes. */
 struct weft_wire_tensor {
-  _Alignas(64) uint64_t data;
+  uint64_t data;
   int64_t n_bytes;
   int64_t dims[WEFT_MAX_RANK];
   struct weft_dtype dtype;
