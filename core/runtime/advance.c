@@ -102,14 +102,43 @@ static void commit_checked(struct weft_frame *frame, uint32_t i, weft_status sta
     frame->call_status[j] = WEFT_OK;
 }
 
-/* A simple node, all items of the frame present. 0: it must go the general way. */
-static inline int run_fast(struct weft_frame *frame, struct node *node, uint32_t i)
+/* Every input of every item is there. */
+static inline int is_full(const struct weft_frame *frame, const struct node *node)
 {
   const uint32_t *ids = frame->graph->inputs + node->first_input;
-  struct weft_call *call = &frame->call;
   for (uint32_t k = 0; k < node->n_inputs; k++)
     if (frame->value_state[ids[k]] != VALUE_FULL)
       return 0;
+  return 1;
+}
+
+static inline void set_call(struct weft_frame *frame, const struct node *node, uint32_t i)
+{
+  struct weft_call *call = &frame->call;
+  call->n_inputs = node->n_inputs;
+  call->n_outputs = node->n_outputs;
+  call->inputs = frame->inputs + node->first_input;
+  call->outputs = frame->outputs + node->first_output;
+  frame->fast.node = (struct node *)node;
+  frame->fast.index = i;
+}
+
+static inline void commit(struct weft_frame *frame, const struct node *node, uint32_t i, weft_status status)
+{
+  if (__builtin_expect(status != WEFT_OK || !is_plain(frame, node), 0)) {
+    commit_checked(frame, i, status);
+    return;
+  }
+  for (uint32_t o = node->first_output; o < node->first_output + node->n_outputs; o++)
+    frame->value_state[o] = frame->outputs[o].wanted ? VALUE_FULL : VALUE_ABSENT;
+  count(frame, i, frame->n_items, 0);
+}
+
+/* A simple node, all items of the frame present. 0: it must go the general way. */
+static inline int run_fast(struct weft_frame *frame, struct node *node, uint32_t i)
+{
+  if (!is_full(frame, node))
+    return 0;
   if (node->gate) {
     uint32_t free_state = 0;
     if (!atomic_compare_exchange_strong_explicit(&node->door, &free_state, 1, memory_order_acquire,
@@ -121,24 +150,13 @@ static inline int run_fast(struct weft_frame *frame, struct node *node, uint32_t
       weft_gate_leave(node);
     return 0;
   }
-  call->n_inputs = node->n_inputs;
-  call->n_outputs = node->n_outputs;
-  call->inputs = frame->inputs + node->first_input;
-  call->outputs = frame->outputs + node->first_output;
-  frame->fast.node = node;
-  frame->fast.index = i;
-  weft_status status = node->process(node->instance, call);
+  set_call(frame, node, i);
+  weft_status status = node->process(node->instance, &frame->call);
   if (node->gate)
     weft_gate_leave(node);
   if (__builtin_expect(weft_fp_get() != WEFT_FP_DEFAULT, 0))
     weft_frame_restore_fp(frame, i);
-  if (__builtin_expect(status != WEFT_OK || !is_plain(frame, node), 0)) {
-    commit_checked(frame, i, status);
-    return 1;
-  }
-  for (uint32_t o = node->first_output; o < node->first_output + node->n_outputs; o++)
-    frame->value_state[o] = frame->outputs[o].wanted ? VALUE_FULL : VALUE_ABSENT;
-  count(frame, i, frame->n_items, 0);
+  commit(frame, node, i, status);
   return 1;
 }
 
@@ -149,28 +167,75 @@ static void skip(struct weft_frame *frame, const struct node *node, uint32_t i)
   frame->node_state[i] = NODE_DONE;
 }
 
+/* The node's gate is this frame's; it is left when the last part has been answered. */
+static void launch(struct weft_frame *frame, struct node *node, uint32_t i, struct exec *exec)
+{
+  if (weft_exec_start(exec, &frame->parks[node->park], frame->mode == MODE_SUBMIT || frame->n_pending)) {
+    frame->node_state[i] = NODE_WAITING;
+    frame->n_pending++;
+    return;
+  }
+  weft_exec_commit(exec);
+  frame->node_state[i] = NODE_DONE;
+  weft_gate_leave(node);
+}
+
 /* With the gate, where there is one. */
 static void execute(struct weft_frame *frame, struct node *node, uint32_t i)
 {
-  struct park *park = node->park == NONE ? NULL : &frame->parks[node->park];
   struct exec *exec = weft_exec_new(frame, i);
   if (!exec || !exec->parts) {
     skip(frame, node, i);
   } else if (node->flags & NODE_ISOLATED) {
     exec->ticks = weft_clock_ticks();
-    if (weft_exec_start(exec, park, frame->mode == MODE_SUBMIT || frame->n_pending)) {
-      frame->node_state[i] = NODE_WAITING;
-      frame->n_pending++;
-      return;
-    }
-    weft_exec_commit(exec);
-    frame->node_state[i] = NODE_DONE;
+    launch(frame, node, i, exec);
+    return;
   } else {
     weft_exec_run(exec);
     frame->node_state[i] = NODE_DONE;
   }
   if (node->gate)
     weft_gate_leave(node);
+}
+
+/*
+ * An isolated node beside which nothing could run: the caller's thread waits
+ * for its worker, and the frame is not parked. 0: it must go the general way.
+ */
+static int run_direct(struct weft_frame *frame, struct node *node, uint32_t i)
+{
+  struct park *park = &frame->parks[node->park];
+  struct weft_worker *worker = node->gate->worker;
+  uint32_t free_state = 0;
+  int died = 0;
+  if (!is_full(frame, node) || !atomic_compare_exchange_strong_explicit(&node->door, &free_state, 1, memory_order_acquire,
+                                                                        memory_order_relaxed))
+    return 0;
+  if (!give_outputs(frame, node)) {
+    weft_gate_leave(node);
+    return 0;
+  }
+  set_call(frame, node, i);
+  weft_worker_set_notify(worker, 0);
+  weft_status status = weft_worker_start(worker, &frame->call);
+  if (status == WEFT_OK) {
+    weft_frame_direct_starts(frame, park);
+    weft_worker_wait(worker, 0);
+    weft_frame_direct_ends(frame, park);
+    status = weft_worker_finish(worker, &frame->call, &died);
+  }
+  if (died && !park->killed) {
+    struct exec *exec = weft_exec_new(frame, i);
+    if (exec && exec->parts && weft_exec_retry(exec)) {
+      memset(frame->call_status, 0, frame->n_items * sizeof *frame->call_status);
+      exec->ticks = frame->ticks;
+      launch(frame, node, i, exec);
+      return 1;
+    }
+  }
+  weft_gate_leave(node);
+  commit(frame, node, i, status);
+  return 1;
 }
 
 /* Whether any item could reach the node; a node without is skipped before its gate. */
@@ -215,6 +280,9 @@ static void run_through(struct weft_frame *frame)
     if (frame->node_state[i] == NODE_DONE)
       continue;
     if (node->flags & NODE_SIMPLE && frame->n_live == frame->n_items && run_fast(frame, node, i))
+      continue;
+    if (node->flags & NODE_DIRECT && frame->mode == MODE_RUN && frame->n_live == frame->n_items &&
+        run_direct(frame, node, i))
       continue;
     if (!frame->n_live) {
       i = n;
@@ -289,15 +357,8 @@ static void resume(struct weft_frame *frame, struct park *park)
   }
   struct exec *exec = park->exec;
   weft_exec_answer(exec, park);
-  if (weft_exec_start(exec, park, frame->mode == MODE_SUBMIT || frame->n_pending)) {
-    frame->n_pending++;
-    frame->node_state[i] = NODE_WAITING;
-    return;
-  }
   frame->ticks = exec->ticks;
-  weft_exec_commit(exec);
-  frame->node_state[i] = NODE_DONE;
-  weft_gate_leave(node);
+  launch(frame, node, i, exec);
 }
 
 /* Takes a flight whose worker has answered while nobody was told to look. */

@@ -20,6 +20,15 @@ static int all_flagged(const struct weft_frame *frame, const uint32_t *items, ui
   return 1;
 }
 
+/* A direct call ends without the frame's lock, unless somebody is about to tell its worker something. */
+static struct park claimed;
+
+static struct park *claim_direct(struct weft_frame *frame)
+{
+  struct park *park = atomic_load(&frame->direct);
+  return park && atomic_compare_exchange_strong(&frame->direct, &park, &claimed) ? park : NULL;
+}
+
 /*
  * With the frame's lock held: ends the calls of which no item is wanted any
  * more. 1: the frame was parked and the caller must push it.
@@ -36,6 +45,14 @@ static int end_calls(struct weft_frame *frame, uint64_t now)
     weft_worker_cancel(frame->graph->nodes[park->node].gate->worker);
     park->kill_at = now + CANCEL_GRACE_NS;
   }
+  struct park *direct = frame->n_flagged < frame->n_live ? NULL : claim_direct(frame);
+  if (direct) {
+    if (!direct->kill_at && !direct->killed) {
+      weft_worker_cancel(frame->graph->nodes[direct->node].gate->worker);
+      direct->kill_at = now + CANCEL_GRACE_NS;
+    }
+    atomic_store(&frame->direct, direct);
+  }
   if (!frame->parked || frame->n_flagged < frame->n_live)
     return 0;
   frame->woken = 1;
@@ -51,7 +68,7 @@ static uint64_t earlier(uint64_t a, uint64_t b)
   return !a || (b && b < a) ? b : a;
 }
 
-static uint64_t earliest(const struct weft_frame *frame)
+static uint64_t earliest(struct weft_frame *frame)
 {
   uint64_t at = frame->call_deadline;
   if (frame->has_deadlines)
@@ -60,6 +77,11 @@ static uint64_t earliest(const struct weft_frame *frame)
         at = earlier(at, frame->deadlines[i]);
   for (const struct park *park = frame->flights; park; park = park->flight_next)
     at = !park->started ? at : earlier(earlier(at, park->deadline), park->kill_at);
+  struct park *direct = claim_direct(frame);
+  if (direct) {
+    at = earlier(at, direct->kill_at);
+    atomic_store(&frame->direct, direct);
+  }
   return at;
 }
 
@@ -69,7 +91,7 @@ static void flag(struct weft_frame *frame, uint32_t item, uint8_t why)
     return;
   frame->flags[item] = why;
   frame->n_flagged++;
-  atomic_store_explicit(&frame->attention, 1, memory_order_relaxed);
+  atomic_store(&frame->attention, 1);
 }
 
 static void expire_flight(struct weft_frame *frame, struct park *park, uint64_t now)
@@ -106,6 +128,11 @@ uint64_t weft_frame_expire(struct weft_timer_entry *entry, uint64_t now)
   }
   for (struct park *park = frame->flights; park; park = park->flight_next)
     expire_flight(frame, park, now);
+  struct park *direct = claim_direct(frame);
+  if (direct) {
+    expire_flight(frame, direct, now);
+    atomic_store(&frame->direct, direct);
+  }
   int push = frame->n_flagged && end_calls(frame, now);
   uint64_t next = frame->n_live ? earliest(frame) : 0;
   pthread_mutex_unlock(&frame->lock);
@@ -134,7 +161,7 @@ void weft_frame_cancel(struct weft_frame *frame, uint32_t item)
   else if (item < frame->n_items)
     flag(frame, item, FLAG_CANCELLED);
   int push = frame->n_flagged && end_calls(frame, weft_clock_now());
-  int in_flight = frame->flights != NULL;
+  int in_flight = frame->flights || atomic_load(&frame->direct);
   pthread_mutex_unlock(&frame->lock);
   /* Without a thread for the timer a worker that ignores the word ends by its own means. */
   if (in_flight)
@@ -173,6 +200,33 @@ void weft_frame_flight_starts(struct weft_frame *frame, struct park *park)
   pthread_mutex_unlock(&frame->lock);
   if (timed)
     weft_frame_arm(frame);
+}
+
+void weft_frame_direct_starts(struct weft_frame *frame, struct park *park)
+{
+  park->started = 1;
+  park->deadline = park->kill_at = 0;
+  park->expired = park->killed = 0;
+  atomic_store(&frame->direct, park);
+  /* Flagged before it was to be seen here; whoever flags later sees it. */
+  if (!atomic_load(&frame->attention))
+    return;
+  pthread_mutex_lock(&frame->lock);
+  if (frame->n_flagged)
+    end_calls(frame, weft_clock_now());
+  pthread_mutex_unlock(&frame->lock);
+  weft_frame_arm(frame);
+}
+
+void weft_frame_direct_ends(struct weft_frame *frame, struct park *park)
+{
+  struct park *mine = park;
+  while (!atomic_compare_exchange_strong(&frame->direct, &mine, NULL)) {
+    /* It is claimed under the lock: once the lock is ours, it has been put back. */
+    pthread_mutex_lock(&frame->lock);
+    pthread_mutex_unlock(&frame->lock);
+    mine = park;
+  }
 }
 
 void weft_frame_call_begins(struct weft_frame *frame, const struct exec *exec, const struct part *part)

@@ -322,9 +322,9 @@ int weft_exec_start(struct exec *exec, struct park *park, int notify)
   return 0;
 }
 
-/* A pure node's items are tried one by one; 0: there is nothing to retry. */
-static int retry_alone(struct exec *exec, struct part *part)
+int weft_exec_retry(struct exec *exec)
 {
+  struct part *part = exec->current;
   if (!exec->node->spec->pure || part->n < 2)
     return 0;
   if (!exec->items) {
@@ -355,7 +355,7 @@ void weft_exec_answer(struct exec *exec, struct park *park)
   ground(gate);
   end_flight(frame, park);
   part->status = weft_worker_finish(gate->worker, &part->call, &died);
-  if (died && !park->expired && !park->killed && retry_alone(exec, part))
+  if (died && !park->expired && !park->killed && weft_exec_retry(exec))
     return;
   settle(exec, part, (int)park->expired);
 }

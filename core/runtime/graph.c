@@ -155,6 +155,46 @@ static void set_node(struct weft_graph *graph, uint32_t i, uint32_t *n_inputs)
     graph->n_scratch_bytes = from->n_scratch_bytes;
 }
 
+/*
+ * Marks isolated nodes of which all later ones are successors. By induction
+ * that is so where each later node reads from it or from a node after it.
+ */
+static void find_direct(struct weft_graph *graph, const uint32_t *producers)
+{
+  uint32_t least = NONE;
+  for (uint32_t i = graph->spec.n_nodes; i-- > 0;) {
+    struct node *node = &graph->nodes[i];
+    int simple = node->n_inputs > 0 && (node->flags & NODE_ISOLATED) && !(node->flags & (NODE_LIMITED | NODE_DEADLINE));
+    for (uint32_t k = 0; k < node->n_outputs; k++) {
+      const struct value *value = &graph->values[node->first_output + k];
+      simple &= !value->levels && value->kind != WEFT_ROWS_DYNAMIC;
+    }
+    if (simple && (least == NONE || least > i))
+      node->flags |= NODE_DIRECT;
+    uint32_t last = 0;
+    for (uint32_t k = 0; k < node->n_inputs; k++) {
+      uint32_t v = graph->inputs[node->first_input + k];
+      if (v >= graph->spec.n_inputs && producers[v] + 1 > last)
+        last = producers[v] + 1;
+    }
+    if (last < least)
+      least = last;
+  }
+}
+
+static weft_status mark_direct(struct weft_graph *graph)
+{
+  uint32_t *producers = weft_mem_alloc((graph->spec.n_values + 1) * sizeof *producers);
+  if (!producers)
+    return WEFT_NO_MEMORY;
+  for (uint32_t i = 0; i < graph->spec.n_nodes; i++)
+    for (uint32_t k = 0; k < graph->nodes[i].n_outputs; k++)
+      producers[graph->nodes[i].first_output + k] = i;
+  find_direct(graph, producers);
+  weft_mem_free(producers);
+  return WEFT_OK;
+}
+
 static int allocate(struct weft_graph *graph)
 {
   const struct weft_graph_spec *spec = &graph->spec;
@@ -198,6 +238,7 @@ weft_status weft_graph_new(struct weft_runtime *runtime, const struct weft_graph
   uint32_t n_inputs = 0;
   for (uint32_t i = 0; i < spec->n_nodes; i++)
     set_node(graph, i, &n_inputs);
+  status = mark_direct(graph);
   for (uint32_t i = 0; i < graph->n_gates && !status; i++)
     if (graph->gates[i].worker)
       status = weft_io_add(runtime, &graph->gates[i]);

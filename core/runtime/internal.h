@@ -27,6 +27,7 @@ enum { NODE_TODO, NODE_WAITING, NODE_DONE };
 #define NODE_EXCLUSIVE 2u /* one call at a time, in process */
 #define NODE_ISOLATED 4u
 #define NODE_DEADLINE 8u
+#define NODE_DIRECT 32u  /* isolated, and nothing could run beside it: a caller of `run` waits for it on the spot */
 #define NODE_LIMITED 16u /* a frame may go beyond the limits of one call */
 
 /* Why an item is to be dropped. */
@@ -182,6 +183,8 @@ struct weft_frame {
   const uint32_t *running_items;
   uint32_t parked;
   uint32_t woken;        /* parked, but no item is wanted any more */
+  /* The call that a caller of `run` waits for; the park of nobody while somebody tells its worker to end. */
+  _Atomic(struct park *) direct;
   uint32_t call_expired; /* the deadline of the node running in process has passed */
   uint64_t call_deadline;
   struct park *ready_first, *ready_last, *flights;
@@ -202,6 +205,9 @@ void weft_frame_fail_flagged(struct weft_frame *frame, uint32_t item, uint8_t wh
 void weft_frame_call_begins(struct weft_frame *frame, const struct exec *exec, const struct part *part);
 /* The worker has the call: from now on it can be told to end, and is if it was to be before. */
 void weft_frame_flight_starts(struct weft_frame *frame, struct park *park);
+/* The same for a direct call; and its end, after which nobody touches the worker for this frame. */
+void weft_frame_direct_starts(struct weft_frame *frame, struct park *park);
+void weft_frame_direct_ends(struct weft_frame *frame, struct park *park);
 /* 1: the node's deadline has passed. */
 int weft_frame_call_ends(struct weft_frame *frame);
 
@@ -229,6 +235,8 @@ void weft_exec_run(struct exec *exec);
 /* Starts the next part in the worker; 0: nothing is left to start. */
 int weft_exec_start(struct exec *exec, struct park *park, int notify);
 void weft_exec_answer(struct exec *exec, struct park *park);
+/* After a death in the current part: its items alone, where the node is pure. 0: there is nothing to retry. */
+int weft_exec_retry(struct exec *exec);
 void weft_exec_commit(struct exec *exec);
 /* Statuses of the items after a call that answered `status`; the number failed. */
 uint32_t weft_call_settle(struct exec *exec, const struct weft_call *call, weft_status status, int expired);

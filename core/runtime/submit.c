@@ -117,6 +117,7 @@ static void begin(struct weft_frame *frame, const struct weft_request *requests,
   frame->use++;
   atomic_store_explicit(&frame->attention, 0, memory_order_relaxed);
   atomic_store_explicit(&frame->cancel, 0, memory_order_relaxed);
+  atomic_store_explicit(&frame->direct, NULL, memory_order_relaxed);
   memset(frame->value_state, VALUE_PENDING, spec->n_values);
   memset(frame->node_state, NODE_TODO, spec->n_nodes);
   for (uint32_t i = 0; i < n; i++)
