@@ -272,7 +272,6 @@ static void end_flight(struct weft_frame *frame, struct park *park)
 
 static void begin_flight(struct weft_frame *frame, struct park *park, struct exec *exec)
 {
-  struct gate *gate = exec->node->gate;
   uint64_t deadline_ns = exec->node->spec->deadline_ns;
   pthread_mutex_lock(&frame->lock);
   park->exec = exec;
@@ -282,15 +281,19 @@ static void begin_flight(struct weft_frame *frame, struct park *park, struct exe
   park->flight_next = frame->flights;
   frame->flights = park;
   pthread_mutex_unlock(&frame->lock);
-  pthread_mutex_lock(&gate->lock);
-  gate->in_flight = park;
-  pthread_mutex_unlock(&gate->lock);
 }
 
-static void ground(struct gate *gate)
+/*
+ * From now on the I/O thread looks for the answer; before the start it would
+ * find that of the call before. One that it has looked for in vain is here.
+ */
+static void watch_flight(struct weft_frame *frame, struct park *park, struct gate *gate)
 {
   pthread_mutex_lock(&gate->lock);
-  gate->in_flight = NULL;
+  if (weft_worker_poll(gate->worker))
+    weft_frame_notify(frame, park);
+  else
+    gate->in_flight = park;
   pthread_mutex_unlock(&gate->lock);
 }
 
@@ -312,9 +315,9 @@ int weft_exec_start(struct exec *exec, struct park *park, int notify)
     status = weft_worker_start(gate->worker, &part->call);
     if (status == WEFT_OK) {
       weft_frame_flight_starts(frame, park);
+      watch_flight(frame, park, gate);
       return 1;
     }
-    ground(gate);
     end_flight(frame, park);
     part->status = status;
     settle(exec, part, 0);
@@ -352,7 +355,6 @@ void weft_exec_answer(struct exec *exec, struct park *park)
   struct gate *gate = exec->node->gate;
   struct part *part = exec->current;
   int died = 0;
-  ground(gate);
   end_flight(frame, park);
   part->status = weft_worker_finish(gate->worker, &part->call, &died);
   if (died && !park->expired && !park->killed && weft_exec_retry(exec))
