@@ -28,7 +28,7 @@ static weft_status add_one(void *instance, struct weft_call *call)
   return WEFT_OK;
 }
 
-/* The first node turns bytes into one number, and notes when the frame began: waking a helper is not what is measured. */
+/* The first node makes a number of bytes, and notes when the frame began: waking a helper is not what is measured. */
 static weft_status count_bytes(void *instance, struct weft_call *call)
 {
   float *y = call->outputs[0].tensor.data;
@@ -64,8 +64,10 @@ static int make_chain(struct weft_runtime *runtime, uint32_t n, uint32_t paralle
   for (uint32_t i = 0; i < n; i++) {
     chain->ids[i] = i;
     chain->values[i + 1] = (struct weft_graph_value){&number_port, 1, 0};
-    chain->nodes[i] = (struct weft_graph_node){.name = "node", .table = i ? &add_table : &count_table,
-                                               .instance = i ? NULL : &chain->begin, .inputs = &chain->ids[i], .n_inputs = 1, .first_output = i + 1,
+    chain->nodes[i] = (struct weft_graph_node){.name = "node",
+                                               .table = i ? &add_table : &count_table,
+                                               .instance = i ? NULL : &chain->begin,
+                                               .inputs = &chain->ids[i], .n_inputs = 1, .first_output = i + 1,
                                                .n_outputs = 1, .parallel = parallel};
   }
   struct weft_graph_spec spec = {chain->values, chain->nodes, n + 1, 1, n, 1, 0};

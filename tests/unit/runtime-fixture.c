@@ -42,18 +42,18 @@ uint32_t fx_input(struct fx *fx, const char *name)
   return v;
 }
 
-uint32_t fx_node(struct fx *fx, const char *name, weft_status (*process)(void *, struct weft_call *), void *instance,
-                 struct weft_port port, const uint32_t *inputs, uint32_t n)
+uint32_t fx_node(struct fx *fx, const char *name, struct fx_code code, struct weft_port port, const uint32_t *inputs,
+                 uint32_t n)
 {
   static struct weft_node tables[FX_MAX * 8];
   static uint32_t n_tables;
   uint32_t v = fx->n_values++;
   struct weft_node *table = &tables[n_tables++ % G_N_ELEMENTS(tables)];
-  *table = (struct weft_node){.size = sizeof *table, .process = process};
+  *table = (struct weft_node){.size = sizeof *table, .process = code.process};
   fx->ports[v] = port;
   fx->values[v] = (struct weft_graph_value){&fx->ports[v], 1, 0};
   memcpy(fx->ids + fx->n_ids, inputs, n * sizeof *inputs);
-  fx->nodes[fx->n_nodes++] = (struct weft_graph_node){.name = name, .table = table, .instance = instance,
+  fx->nodes[fx->n_nodes++] = (struct weft_graph_node){.name = name, .table = table, .instance = code.instance,
                                                       .inputs = fx->ids + fx->n_ids, .n_inputs = n,
                                                       .first_output = v, .n_outputs = 1};
   fx->n_ids += n;

@@ -28,8 +28,13 @@ void fx_clear(struct fx *fx);
 /** An input of the graph: its value. */
 uint32_t fx_input(struct fx *fx, const char *name);
 /** A node with n inputs (values) and one output of that port; its output's value. */
-uint32_t fx_node(struct fx *fx, const char *name, weft_status (*process)(void *, struct weft_call *), void *instance,
-                 struct weft_port port, const uint32_t *inputs, uint32_t n);
+struct fx_code {
+  weft_status (*process)(void *instance, struct weft_call *call);
+  void *instance;
+};
+#define FX(process, instance) ((struct fx_code){process, instance})
+uint32_t fx_node(struct fx *fx, const char *name, struct fx_code code, struct weft_port port, const uint32_t *inputs,
+                 uint32_t n);
 /** The node last added. */
 struct weft_graph_node *fx_last(struct fx *fx);
 void fx_seal(struct fx *fx, uint32_t n_items_max);

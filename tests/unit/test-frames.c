@@ -43,7 +43,7 @@ static void test_frames_submit(void)
   struct fx_signal signal = FX_SIGNAL;
   fx_init(&fx, 2);
   uint32_t text = fx_input(&fx, "text");
-  uint32_t length = fx_node(&fx, "length", fx_length, NULL, fx_f32, &text, 1);
+  uint32_t length = fx_node(&fx, "length", FX(fx_length, NULL), fx_f32, &text, 1);
   fx_seal(&fx, 4);
   struct weft_blob blobs[2];
   struct weft_request requests[2];
@@ -106,11 +106,11 @@ static void test_frames_many_threads(void)
   GThread *threads[N_CLIENTS];
   fx_init(&fx, 3);
   uint32_t text = fx_input(&fx, "text");
-  uint32_t upper = fx_node(&fx, "upper", fx_upper, NULL, fx_same_rows, &text, 1);
+  uint32_t upper = fx_node(&fx, "upper", FX(fx_upper, NULL), fx_same_rows, &text, 1);
   fx_last(&fx)->parallel = 1;
-  uint32_t a = fx_node(&fx, "alone", alone, NULL, fx_f32, &upper, 1);
-  uint32_t b = fx_node(&fx, "length", fx_length, NULL, fx_f32, &upper, 1);
-  uint32_t sum = fx_node(&fx, "sum", fx_sum, NULL, fx_f32, (uint32_t[]){a, b}, 2);
+  uint32_t a = fx_node(&fx, "alone", FX(alone, NULL), fx_f32, &upper, 1);
+  uint32_t b = fx_node(&fx, "length", FX(fx_length, NULL), fx_f32, &upper, 1);
+  uint32_t sum = fx_node(&fx, "sum", FX(fx_sum, NULL), fx_f32, (uint32_t[]){a, b}, 2);
   fx_seal(&fx, 4);
   struct client client = {&fx, sum, 0};
   for (int i = 0; i < N_CLIENTS; i++)
@@ -142,11 +142,11 @@ static void braked_init(struct braked_fx *b, uint32_t n_threads, int parallel, u
   b->signal = (struct fx_signal)FX_SIGNAL;
   fx_init(&b->fx, n_threads);
   uint32_t text = fx_input(&b->fx, "text");
-  b->value = fx_node(&b->fx, "brake", braked, &b->brake, fx_f32, &text, 1);
+  b->value = fx_node(&b->fx, "brake", FX(braked, &b->brake), fx_f32, &text, 1);
   fx_last(&b->fx)->parallel = (uint32_t)parallel;
   fx_last(&b->fx)->deadline_ns = deadline_ns;
   atomic_store(&b->brake.exclusive, !parallel);
-  fx_node(&b->fx, "after", fx_sum, NULL, fx_f32, &b->value, 1);
+  fx_node(&b->fx, "after", FX(fx_sum, NULL), fx_f32, &b->value, 1);
   b->fx.n_frames_max = 3;
   fx_seal(&b->fx, 4);
   fx_requests(&b->fx, texts, 16, b->blobs, b->requests);
@@ -328,10 +328,10 @@ static void test_frames_fail_at(void)
     uint64_t before = weft_mem_live();
     fx_init(&fx, 1);
     uint32_t text = fx_input(&fx, "text");
-    uint32_t words = fx_node(&fx, "words", fx_words, NULL, fx_groups, &text, 1);
-    uint32_t quoted = fx_node(&fx, "quote", fx_quote, NULL, fx_two_more, &text, 1);
-    fx_node(&fx, "upper", fx_upper, NULL, fx_same_groups, &words, 1);
-    fx_node(&fx, "length", fx_length, NULL, fx_f32, &quoted, 1);
+    uint32_t words = fx_node(&fx, "words", FX(fx_words, NULL), fx_groups, &text, 1);
+    uint32_t quoted = fx_node(&fx, "quote", FX(fx_quote, NULL), fx_two_more, &text, 1);
+    fx_node(&fx, "upper", FX(fx_upper, NULL), fx_same_groups, &words, 1);
+    fx_node(&fx, "length", FX(fx_length, NULL), fx_f32, &quoted, 1);
     fx_seal(&fx, 4);
     struct weft_blob blobs[4];
     struct weft_request requests[4];
@@ -371,7 +371,7 @@ static void test_frames_fail_at_graph(void)
     uint64_t before = weft_mem_live();
     memset(&fx, 0, sizeof fx);
     uint32_t text = fx_input(&fx, "text");
-    fx_node(&fx, "words", fx_words, NULL, fx_groups, &text, 1);
+    fx_node(&fx, "words", FX(fx_words, NULL), fx_groups, &text, 1);
     struct weft_graph_spec spec = {fx.values, fx.nodes, fx.n_values, fx.n_inputs, fx.n_nodes, 4, 0};
     weft_mem_fail_at(k);
     status = weft_pool_new(1, &pool);
@@ -398,8 +398,8 @@ static void test_frames_steady(void)
   struct fx fx;
   fx_init(&fx, 1);
   uint32_t text = fx_input(&fx, "text");
-  uint32_t words = fx_node(&fx, "words", fx_words, NULL, fx_groups, &text, 1);
-  fx_node(&fx, "upper", fx_upper, NULL, fx_same_groups, &words, 1);
+  uint32_t words = fx_node(&fx, "words", FX(fx_words, NULL), fx_groups, &text, 1);
+  fx_node(&fx, "upper", FX(fx_upper, NULL), fx_same_groups, &words, 1);
   fx_seal(&fx, 4);
   weft_frame_release(fx_run(&fx, texts, 4));
   uint64_t count = weft_mem_count();

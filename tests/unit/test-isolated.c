@@ -24,14 +24,14 @@ static void isolated_init(struct isolated *s, const char *how, const char *when,
   g_assert_cmpint(rig_start(&s->rig), ==, WEFT_OK);
   fx_init(&s->fx, 2);
   uint32_t text = fx_input(&s->fx, "text");
-  s->y = fx_node(&s->fx, "fault", NULL, NULL, y_port, &text, 1);
+  s->y = fx_node(&s->fx, "fault", FX(NULL, NULL), y_port, &text, 1);
   struct weft_graph_node *node = fx_last(&s->fx);
   node->table = NULL;
   node->worker = s->rig.worker;
   node->pure = (uint32_t)pure;
   node->deadline_ns = deadline_ns;
-  s->other = fx_node(&s->fx, "other", fx_length, NULL, fx_f32, &text, 1);
-  fx_node(&s->fx, "after", fx_sum, NULL, fx_f32, (uint32_t[]){s->y, s->other}, 2);
+  s->other = fx_node(&s->fx, "other", FX(fx_length, NULL), fx_f32, &text, 1);
+  fx_node(&s->fx, "after", FX(fx_sum, NULL), fx_f32, (uint32_t[]){s->y, s->other}, 2);
   fx_seal(&s->fx, RIG_ITEMS);
 }
 

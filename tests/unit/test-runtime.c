@@ -11,11 +11,11 @@ static void test_runtime_straight(void)
   struct fx fx;
   fx_init(&fx, 1);
   uint32_t text = fx_input(&fx, "text");
-  uint32_t upper = fx_node(&fx, "upper", fx_upper, NULL, fx_same_rows, &text, 1);
-  uint32_t quoted = fx_node(&fx, "quote", fx_quote, NULL, fx_two_more, &upper, 1);
-  uint32_t words = fx_node(&fx, "words", fx_words, NULL, fx_groups, &upper, 1);
-  uint32_t again = fx_node(&fx, "again", fx_upper, NULL, fx_same_groups, &words, 1);
-  uint32_t length = fx_node(&fx, "length", fx_length, NULL, fx_f32, &quoted, 1);
+  uint32_t upper = fx_node(&fx, "upper", FX(fx_upper, NULL), fx_same_rows, &text, 1);
+  uint32_t quoted = fx_node(&fx, "quote", FX(fx_quote, NULL), fx_two_more, &upper, 1);
+  uint32_t words = fx_node(&fx, "words", FX(fx_words, NULL), fx_groups, &upper, 1);
+  uint32_t again = fx_node(&fx, "again", FX(fx_upper, NULL), fx_same_groups, &words, 1);
+  uint32_t length = fx_node(&fx, "length", FX(fx_length, NULL), fx_f32, &quoted, 1);
   fx_seal(&fx, 4);
   const char *texts[] = {"one two", "", "three"};
   /* Frames are used again: the second must not see the first. */
@@ -49,12 +49,12 @@ static void test_runtime_presence(void)
   struct fx fx;
   fx_init(&fx, 1);
   uint32_t a = fx_input(&fx, "a"), b = fx_input(&fx, "b");
-  uint32_t la = fx_node(&fx, "a", fx_length, NULL, fx_f32, &a, 1);
-  uint32_t lb = fx_node(&fx, "b", fx_length, NULL, fx_f32, &b, 1);
-  uint32_t sum = fx_node(&fx, "sum", fx_sum, NULL, fx_f32, (uint32_t[]){la, lb}, 2);
-  uint32_t both = fx_node(&fx, "both", fx_sum, NULL, fx_f32, (uint32_t[]){la, lb}, 2);
+  uint32_t la = fx_node(&fx, "a", FX(fx_length, NULL), fx_f32, &a, 1);
+  uint32_t lb = fx_node(&fx, "b", FX(fx_length, NULL), fx_f32, &b, 1);
+  uint32_t sum = fx_node(&fx, "sum", FX(fx_sum, NULL), fx_f32, (uint32_t[]){la, lb}, 2);
+  uint32_t both = fx_node(&fx, "both", FX(fx_sum, NULL), fx_f32, (uint32_t[]){la, lb}, 2);
   fx_last(&fx)->required = 3;
-  uint32_t after = fx_node(&fx, "after", fx_sum, NULL, fx_f32, &both, 1);
+  uint32_t after = fx_node(&fx, "after", FX(fx_sum, NULL), fx_f32, &both, 1);
   fx_seal(&fx, 8);
   const char *texts[] = {"x", "yy", NULL, "yyy", "x", NULL, NULL, NULL};
   struct weft_frame *frame = fx_run(&fx, texts, 4);
@@ -84,8 +84,8 @@ static void test_runtime_own_slots(void)
   struct fx fx;
   fx_init(&fx, 1);
   uint32_t text = fx_input(&fx, "text");
-  uint32_t words = fx_node(&fx, "words", fx_words, NULL, fx_groups, &text, 1);
-  uint32_t upper = fx_node(&fx, "upper", fx_upper, NULL, fx_same_groups, &words, 1);
+  uint32_t words = fx_node(&fx, "words", FX(fx_words, NULL), fx_groups, &text, 1);
+  uint32_t upper = fx_node(&fx, "upper", FX(fx_upper, NULL), fx_same_groups, &words, 1);
   fx_seal(&fx, 4);
   const char *texts[] = {"?no", "a b", NULL, "cc d e"};
   struct weft_frame *frame = fx_run(&fx, texts, 4);
@@ -103,9 +103,9 @@ static void test_runtime_failing_item(void)
   struct fx fx;
   fx_init(&fx, 1);
   uint32_t text = fx_input(&fx, "text");
-  uint32_t upper = fx_node(&fx, "upper", fx_upper, NULL, fx_same_rows, &text, 1);
-  uint32_t length = fx_node(&fx, "length", fx_length, NULL, fx_f32, &upper, 1);
-  uint32_t sum = fx_node(&fx, "sum", fx_sum, NULL, fx_f32, &length, 1);
+  uint32_t upper = fx_node(&fx, "upper", FX(fx_upper, NULL), fx_same_rows, &text, 1);
+  uint32_t length = fx_node(&fx, "length", FX(fx_length, NULL), fx_f32, &upper, 1);
+  uint32_t sum = fx_node(&fx, "sum", FX(fx_sum, NULL), fx_f32, &length, 1);
   fx_seal(&fx, 4);
   const char *texts[] = {"abc", "!", "de"};
   struct weft_frame *frame = fx_run(&fx, texts, 3);
@@ -138,7 +138,7 @@ static void test_runtime_failed_before(void)
   struct fx fx;
   fx_init(&fx, 1);
   uint32_t text = fx_input(&fx, "text");
-  uint32_t length = fx_node(&fx, "length", fx_length, NULL, fx_f32, &text, 1);
+  uint32_t length = fx_node(&fx, "length", FX(fx_length, NULL), fx_f32, &text, 1);
   fx_seal(&fx, 4);
   struct weft_blob blobs[] = {{"ab", 2, 1}, {NULL, 0, 1}};
   struct weft_request requests[] = {{.inputs = &blobs[0]}, {.inputs = &blobs[1], .status = WEFT_BAD_INPUT}};
@@ -158,11 +158,11 @@ static void test_runtime_batch_same_bytes(void)
   struct fx fx;
   fx_init(&fx, 2);
   uint32_t a = fx_input(&fx, "a"), b = fx_input(&fx, "b");
-  uint32_t upper = fx_node(&fx, "upper", fx_upper, NULL, fx_same_rows, &a, 1);
-  uint32_t words = fx_node(&fx, "words", fx_words, NULL, fx_groups, &b, 1);
-  uint32_t la = fx_node(&fx, "la", fx_length, NULL, fx_f32, &upper, 1);
-  uint32_t lb = fx_node(&fx, "lb", fx_length, NULL, fx_f32, &words, 1);
-  uint32_t sum = fx_node(&fx, "sum", fx_sum, NULL, fx_f32, (uint32_t[]){la, lb}, 2);
+  uint32_t upper = fx_node(&fx, "upper", FX(fx_upper, NULL), fx_same_rows, &a, 1);
+  uint32_t words = fx_node(&fx, "words", FX(fx_words, NULL), fx_groups, &b, 1);
+  uint32_t la = fx_node(&fx, "la", FX(fx_length, NULL), fx_f32, &upper, 1);
+  uint32_t lb = fx_node(&fx, "lb", FX(fx_length, NULL), fx_f32, &words, 1);
+  uint32_t sum = fx_node(&fx, "sum", FX(fx_sum, NULL), fx_f32, (uint32_t[]){la, lb}, 2);
   fx_seal(&fx, 64);
   const char *texts[128];
   static const char *const pool[] = {"alpha beta", "", NULL, "!bad", "?no", "z", "gamma  delta", NULL};
@@ -217,11 +217,11 @@ static void test_runtime_limits(void)
   struct fx fx;
   fx_init(&fx, 1);
   uint32_t text = fx_input(&fx, "text");
-  uint32_t quoted = fx_node(&fx, "quote", within, (void *)&flat, fx_two_more, &text, 1);
+  uint32_t quoted = fx_node(&fx, "quote", FX(within, (void *)&flat), fx_two_more, &text, 1);
   fx_last(&fx)->limits = flat;
-  uint32_t words = fx_node(&fx, "words", within, (void *)&flat, fx_groups, &text, 1);
+  uint32_t words = fx_node(&fx, "words", FX(within, (void *)&flat), fx_groups, &text, 1);
   fx_last(&fx)->limits = flat;
-  uint32_t upper = fx_node(&fx, "upper", within, (void *)&grouped, fx_same_groups, &words, 1);
+  uint32_t upper = fx_node(&fx, "upper", FX(within, (void *)&grouped), fx_same_groups, &words, 1);
   fx_last(&fx)->limits = grouped;
   fx_seal(&fx, 16);
   /* 6 rows alone are at the limit, 7 are beyond it. */
@@ -261,7 +261,7 @@ static void test_runtime_dynamic_limit(void)
   struct fx fx;
   fx_init(&fx, 1);
   uint32_t text = fx_input(&fx, "text");
-  uint32_t words = fx_node(&fx, "words", fx_words, NULL, fx_groups, &text, 1);
+  uint32_t words = fx_node(&fx, "words", FX(fx_words, NULL), fx_groups, &text, 1);
   fx.values[words].n_bytes_max = 4096;
   fx_seal(&fx, 4);
   g_autofree char *at = g_strnfill(4096, 'x');
@@ -290,8 +290,8 @@ static void test_runtime_unwanted(void)
   struct fx fx;
   fx_init(&fx, 1);
   uint32_t text = fx_input(&fx, "text");
-  uint32_t v = fx_node(&fx, "fast", unwanted, NULL, fx_f32, &text, 1);
-  uint32_t w = fx_node(&fx, "general", unwanted, NULL, fx_two_more, &text, 1);
+  uint32_t v = fx_node(&fx, "fast", FX(unwanted, NULL), fx_f32, &text, 1);
+  uint32_t w = fx_node(&fx, "general", FX(unwanted, NULL), fx_two_more, &text, 1);
   fx.values[v].wanted = fx.values[w].wanted = 0;
   fx_seal(&fx, 4);
   const char *texts[] = {"abc"};
@@ -375,8 +375,8 @@ static void test_runtime_contract(void)
         continue;
       fx_init(&fx, 1);
       uint32_t text = fx_input(&fx, "text");
-      uint32_t v = fx_node(&fx, "liar", faulty, GINT_TO_POINTER(cases[k].fault), ragged ? fx_two_more : fx_f32, &text, 1);
-      uint32_t good = fx_node(&fx, "good", fx_length, NULL, fx_f32, &text, 1);
+      uint32_t v = fx_node(&fx, "liar", FX(faulty, GINT_TO_POINTER(cases[k].fault)), ragged ? fx_two_more : fx_f32, &text, 1);
+      uint32_t good = fx_node(&fx, "good", FX(fx_length, NULL), fx_f32, &text, 1);
       fx_seal(&fx, 4);
       const char *texts[] = {"a", "b"};
       struct weft_frame *frame = fx_run(&fx, texts, 2);
@@ -400,7 +400,7 @@ static void test_runtime_silent(void)
   struct fx fx;
   fx_init(&fx, 1);
   uint32_t text = fx_input(&fx, "text");
-  fx_node(&fx, "mute", faulty, GINT_TO_POINTER(SILENT), fx_f32, &text, 1);
+  fx_node(&fx, "mute", FX(faulty, GINT_TO_POINTER(SILENT)), fx_f32, &text, 1);
   fx_seal(&fx, 4);
   const char *texts[] = {"a"};
   struct weft_frame *frame = fx_run(&fx, texts, 1);
@@ -423,9 +423,9 @@ static void test_runtime_floating_point(void)
   struct fx fx;
   fx_init(&fx, 1);
   uint32_t text = fx_input(&fx, "text");
-  fx_node(&fx, "bad", rounds_down, &fx, fx_f32, &text, 1);
-  fx_node(&fx, "ragged", fx_quote, NULL, fx_two_more, &text, 1);
-  fx_node(&fx, "good", rounds_down, NULL, fx_f32, &text, 1);
+  fx_node(&fx, "bad", FX(rounds_down, &fx), fx_f32, &text, 1);
+  fx_node(&fx, "ragged", FX(fx_quote, NULL), fx_two_more, &text, 1);
+  fx_node(&fx, "good", FX(rounds_down, NULL), fx_f32, &text, 1);
   fx_seal(&fx, 4);
   const char *texts[] = {"a"};
   /* The caller's own state comes back, whatever it is, and nodes see the default one. */
@@ -450,7 +450,7 @@ static void test_runtime_bad_graphs(void)
   struct weft_graph *graph;
   fx_init(&fx, 1);
   uint32_t text = fx_input(&fx, "text");
-  fx_node(&fx, "n", fx_length, NULL, fx_f32, &text, 1);
+  fx_node(&fx, "n", FX(fx_length, NULL), fx_f32, &text, 1);
   struct weft_graph_spec spec = {fx.values, fx.nodes, fx.n_values, fx.n_inputs, fx.n_nodes, 0, 0};
   g_assert_cmpint(weft_graph_new(fx.runtime, &spec, &graph, message), ==, WEFT_BAD_CONFIG);
   spec.n_items_max = 1;
