@@ -19,6 +19,8 @@
  *   `splits[1][0..n_groups]` and `tensor.n_groups`), then set `tensor.dims[0]`.
  * - dynamic: as bounded, after `host->output_reserve(call, output, rows)`,
  *   which may be called again; data stays where it is and keeps its content.
+ *   Dims that vary per call (-1 in `ports`) are set before the first reserve.
+ * - two split levels, bounded or dynamic: set `tensor.n_groups` too.
  * Without further ado slot i belongs to item i, and all items have one. To
  * leave an item without a value, fill `slots` (own numbering, -1: absent)
  * and let `tensor.slots` point at it.
