@@ -136,7 +136,7 @@ def digits_of(clips):
 class SoundBatches:
     """Draws training batches: `real` of each batch from recorded clips, the rest from synthetic voices."""
 
-    def __init__(self, recorded, voices, real=0.6):
+    def __init__(self, recorded, voices, real=0.7):
         self.pools = [(sound.pack(mels_of(c)), digits_of(c)) for c in (recorded, voices)]
         self.real = real
 
@@ -149,7 +149,7 @@ class SoundBatches:
         return sound.augment(x, lengths, **how), y
 
 
-def train_ast(model, recorded, voices, test, steps, seed=3, lr=2e-3, keep=0.5, name="ast", batch=128):
+def train_ast(model, recorded, voices, test, steps, seed=3, lr=2e-3, keep=0.45, name="ast", batch=128, **how):
     """Trains on augmented clips; the test is only watched."""
     torch.manual_seed(seed)
     batches = SoundBatches(recorded, voices)
@@ -158,7 +158,7 @@ def train_ast(model, recorded, voices, test, steps, seed=3, lr=2e-3, keep=0.5, n
     opt, schedule = models.optimizer(model, lr, 0.05, steps)
     began = time.time()
     for step in range(steps):
-        x, y = batches.draw(batch)
+        x, y = batches.draw(batch, **how)
         model.train()
         loss = model.loss(x, y, keep if step < 0.9 * steps else 1.0)
         opt.zero_grad()

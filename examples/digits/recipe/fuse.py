@@ -16,7 +16,8 @@ from . import data, encoders, image, models, sound, text
 from .encoders import accuracy, log
 
 NAMES = ("picture", "speech", "words")
-D_FUSED, D_HIDDEN = 32, 64
+D_FUSED, D_HIDDEN = 16, 96
+ALIKE = 8.0
 
 
 class Modality(nn.Module):
@@ -28,10 +29,14 @@ class Modality(nn.Module):
         self.value1, self.value2 = nn.Linear(d, D_HIDDEN), nn.Linear(D_HIDDEN, D_FUSED)
         self.gate1, self.gate2 = nn.Linear(d, D_HIDDEN), nn.Linear(D_HIDDEN, 1)
 
+    def pool(self, x, mask):
+        """p: [n, d]."""
+        s = self.score(x).squeeze(2) / x.shape[2] ** 0.5
+        return torch.bmm(s.masked_fill(~mask, -1e9).softmax(1).unsqueeze(1), x).squeeze(1)
+
     def forward(self, x, mask):
         """Tokens [n, t, d] and their mask [n, t] -> value [n, D_FUSED], gate's logit [n]."""
-        s = self.score(x).squeeze(2) / x.shape[2] ** 0.5
-        p = torch.bmm(s.masked_fill(~mask, -1e9).softmax(1).unsqueeze(1), x).squeeze(1)
+        p = self.pool(x, mask)
         return self.value2(F.gelu(self.value1(p))), self.gate2(F.gelu(self.gate1(p))).squeeze(1)
 
 
@@ -129,24 +134,75 @@ def fit_temperature(logits, y):
     return float(np.exp((a + b) / 2))
 
 
+def start_pooling(modality, bank, n_special, steps=250):
+    """Aims the pooling at the mean of the tokens that the encoder answers from, then polishes it by descent."""
+    aim_pooling(modality, bank, n_special)
+    opt = torch.optim.Adam(modality.score.parameters(), 0.02 * modality.score.weight.abs().mean().item())
+    for _ in range(steps):
+        rows = torch.randint(len(bank.tokens), (128,))
+        x = bank.tokens[rows]
+        loss = (modality.pool(x, bank.masks[rows]) - x[:, :n_special].mean(1)).square().mean()
+        opt.zero_grad()
+        loss.backward()
+        opt.step()
+
+
 @torch.no_grad()
-def start_as_encoder(modality, encoder, head):
-    """Pools as the encoder's token head does and answers its logits: gelu(x) - gelu(-x) = x.
+def aim_pooling(modality, bank, n_special):
+    """The scores by ridge regression: 1 on the wanted tokens, 0 on the others."""
+    x, mask = bank.tokens[:1500], bank.masks[:1500].clone()
+    d = x.shape[2]
+    wanted = x[:, :n_special].reshape(-1, d)
+    mask[:, :n_special] = False
+    others = x[mask]
+    rows = torch.cat([wanted, others]).double()
+    weight = torch.cat([torch.full((len(wanted),), len(others) / len(wanted)), torch.ones(len(others))]).double()
+    mean = others.double().mean(0)
+    rows, aim = rows - mean, torch.cat([torch.ones(len(wanted)), torch.zeros(len(others))]).double()
+    if n_special == 2:  # their mean is wanted, so above all their scores must be alike
+        apart = (x[:, 0] - x[:, 1]).double()
+        rows, aim = torch.cat([rows, apart]), torch.cat([aim, torch.zeros(len(apart))])
+        weight = torch.cat([weight, torch.full((len(apart),), ALIKE * len(others) / len(apart))])
+    gram = (rows * weight.unsqueeze(1)).T @ rows + 1e-5 * len(rows) * torch.eye(d)
+    w = torch.linalg.solve(gram, (rows * weight.unsqueeze(1)).T @ aim)
+    modality.score.weight.copy_((w * 10 * d ** 0.5).float().unsqueeze(0))
 
-    The gate starts near one half, hence the factor 2, and the fusion therefore as a product of experts.
+
+def start_value(modality, classifier, bank, linear, steps=1500, scale=1 / 0.9):
+    """Makes the value answer as the encoder's own head; the fusion then starts as their product of experts.
+
+    Where the encoder's pooling is linear the value is the head itself, for gelu(x) - gelu(-x) = x; elsewhere it is
+    distilled.  scale makes up for gates that start at 0.9.
     """
-    m, n, e = modality, encoder.token_head.out_features, encoder.token_head
-    m.score.weight.copy_(encoder.score.weight)
-    m.value1.weight[:n], m.value1.weight[n:2 * n] = e.weight, -e.weight
-    m.value1.bias[:n], m.value1.bias[n:2 * n] = e.bias, -e.bias
-    m.value2.weight[:n] = 0
-    m.value2.weight[:, :2 * n] = 0
-    m.value2.weight[:n, :n], m.value2.weight[:n, n:2 * n] = 2 * torch.eye(n), -2 * torch.eye(n)
-    m.value2.bias.zero_()
-    head.weight[:, :n] = torch.eye(n)
+    m, n = modality, classifier.head.out_features
+    with torch.no_grad():
+        m.value2.weight[:n] = 0
+        m.value2.bias.zero_()
+        nn.init.zeros_(m.gate2.weight), nn.init.constant_(m.gate2.bias, 2.2)
+        p = torch.cat([m.pool(x, k) for x, k in zip(bank.tokens.split(1000), bank.masks.split(1000))])
+        if linear:
+            e = classifier.head
+            m.value1.weight[:n], m.value1.weight[n:2 * n] = e.weight, -e.weight
+            m.value1.bias[:n], m.value1.bias[n:2 * n] = e.bias, -e.bias
+            m.value2.weight[:, :2 * n] = 0
+            m.value2.weight[:n, :n], m.value2.weight[:n, n:2 * n] = scale * torch.eye(n), -scale * torch.eye(n)
+            m.value2.weight[:, 2 * n:] = 0
+            return
+    params = [*m.value1.parameters(), *m.value2.parameters()]
+    opt = torch.optim.Adam(params, 5e-3)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(opt, steps)
+    target = bank.logits - bank.logits.mean(1, keepdim=True)
+    for _ in range(steps):
+        rows = torch.randint(len(p), (256,))
+        out = m.value2(F.gelu(m.value1(p[rows])))
+        loss = F.mse_loss(out[:, :n], scale * target[rows]) + out[:, n:].square().mean()
+        opt.zero_grad()
+        loss.backward()
+        opt.step()
+        schedule.step()
 
 
-def train_fusion(banks, val_banks, classifiers, steps=1500, seed=4, gate_loss=0.1, teach=0.5):
+def train_fusion(banks, val_banks, classifiers, steps=1500, seed=4, gate_loss=0.02, teach=0.2):
     """Trains on every subset of the modalities at once (modality dropout without the chance of it).
 
     Alone, a modality is also taught to answer as its own head does, and a gate to say whether that head is right.
@@ -154,10 +210,16 @@ def train_fusion(banks, val_banks, classifiers, steps=1500, seed=4, gate_loss=0.
     torch.manual_seed(seed)
     model = GatedFusion()
     models.initialise(model)
-    for name, classifier in zip(NAMES, classifiers):
-        start_as_encoder(model.inputs[name], classifier, model.head)
+    nn.init.normal_(model.head.weight, std=0.05), nn.init.zeros_(model.head.bias)
+    model.head.weight.data[:, :10] = torch.eye(10)
+    for name, classifier, bank in zip(NAMES, classifiers, banks):
+        start_pooling(model.inputs[name], bank, 2 if name == "speech" else 1)
+        start_value(model.inputs[name], classifier, bank, linear=name == "speech")
+        value, _ = model.inputs[name](bank.tokens[:2000], bank.masks[:2000])
+        log(f"{name}: head {accuracy(bank.logits[:2000], bank.digits[:2000]):.2f}",
+            f"value {accuracy(model.head(value), bank.digits[:2000]):.2f}")
     ema = models.Ema(model, 0.995)
-    slow = [p for k, p in model.named_parameters() if "value" in k or "score" in k]
+    slow = [p for k, p in model.named_parameters() if "gate" not in k]
     opt, schedule = models.optimizer(model, 3e-3, 0.02, steps, slow=slow)
     for step in range(steps):
         y, speaks, drawn = batch_of(banks, 256)
@@ -177,10 +239,11 @@ def train_fusion(banks, val_banks, classifiers, steps=1500, seed=4, gate_loss=0.
             loss = loss + share * (F.cross_entropy(logits, y, reduction="none") * told).mean()
         opt.zero_grad()
         loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         opt.step()
         schedule.step()
         ema.update(model)
-        if step % 500 == 499:
+        if step % 400 == 399:
             log(f"fusion {step + 1}/{steps} loss {loss.item():.3f}")
     model = ema.model
     with torch.no_grad():
