@@ -369,12 +369,15 @@ static void test_catalogue_remembers_digests(Fixture *f, gconstpointer unused)
   g_autoptr(GError) error = NULL;
   put(f->a, "vit", "1.0.0", NULL);
   g_autoptr(WeftCatalogue) catalogue = open_or_die(NULL);
+  gint64 begin = g_get_monotonic_time();
   g_autofree char *path = model_file(f, "config.json", "abc", TRUE);
-  /* the change time is now: not remembered before two seconds are over */
+  /* the change time is now: not remembered before two seconds are over (which a busy machine may have taken) */
   g_autofree char *first = weft_catalogue_file_digest(catalogue, path, &error);
   g_assert_no_error(error);
   g_assert_cmpstr(first, ==, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-  g_assert_cmpint(remembered(f->a), ==, 0);
+  int n_remembered = remembered(f->a);
+  if (g_get_monotonic_time() - begin < 2 * G_USEC_PER_SEC)
+    g_assert_cmpint(n_remembered, ==, 0);
   g_usleep(2100000);
   g_autofree char *second = weft_catalogue_file_digest(catalogue, path, &error);
   g_assert_cmpstr(second, ==, first);

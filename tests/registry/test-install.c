@@ -118,7 +118,7 @@ static const struct {
   {"create-fails", "create-failed", "FILE: plugin \"create-fails\": create fails with the defaults of its manifest: the "
                                     "stars are not right"},
   {"exit-in-init", "exited", "FILE: ended its process while loading the file (init): exit code 0; a plugin never exits"},
-  {"hang-in-init", "hung", "FILE: hung while loading the file (init): no end after 700 ms; the process was killed"},
+  {"hang-in-init", "hung", "FILE: hung while loading the file (init): no end after 3000 ms; the process was killed"},
   {"init-refuses", "init-failed", "FILE: init refuses to work here: status 3, unsupported"},
   {"lies", "no-node", "FILE: get_node knows no \"lies\", which the manifest offers"},
   {"missing-dependency", "missing-library", "FILE: cannot be loaded: libweft-does-not-exist.so.9: cannot open shared object "
@@ -149,7 +149,7 @@ static void test_install_says_why_not(Fixture *f, gconstpointer unused)
   for (gsize i = 0; i < G_N_ELEMENTS(broken); i++) {
     g_autofree char *path = plugin_path(broken[i].id);
     gboolean hangs = strcmp(broken[i].code, "hung") == 0;
-    g_autoptr(WeftInstallResult) result = install(f, broken[i].id, hangs ? 700 : 0);
+    g_autoptr(WeftInstallResult) result = install(f, broken[i].id, hangs ? 3000 : 0);
     g_assert_cmpint(result->outcome, ==, WEFT_INSTALL_REFUSED);
     g_autofree char *reason = with_file_name(result->reason, path);
     g_assert_cmpstr(reason, ==, broken[i].reason);
