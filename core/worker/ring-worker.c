@@ -251,42 +251,51 @@ struct weft_call *weft_ring_worker_next(struct weft_ring_worker *ring)
   return call;
 }
 
-/* A node may also point slots and splits at memory of its own, such as an input's. */
-static void copy_index(void *room, const void *from, uint64_t n_bytes)
-{
-  if (room && from && room != from)
-    memmove(room, from, n_bytes);
-}
-
-static void describe_output(struct weft_ring_worker *ring, uint32_t index)
+/* As in process: a node writes into the room it was given; values left elsewhere would be answered as something else. */
+static const char *misplaced(const struct weft_ring_worker *ring, uint32_t index)
 {
   const struct weft_wire_output *wire = (struct weft_wire_output *)in_at(ring, ring->spec.in->now.outputs) + index;
   const struct weft_output *output = &ring->outputs[index];
   const struct weft_tensor *tensor = &output->tensor;
+  int dynamic = output->rows_kind == WEFT_ROWS_DYNAMIC;
+  if (tensor->data != out_at(ring, wire->data) && (tensor->data || !dynamic))
+    return "data points elsewhere than at the room given";
+  if (dynamic && tensor->dims[0] > output->n_rows_max)
+    return "it has more rows than were reserved";
+  if (tensor->slots && tensor->slots != out_at(ring, wire->slots) && tensor->slots != in_at(ring, wire->preset.slots))
+    return "its slots point elsewhere than at the room given";
+  for (int k = 0; k < 2; k++)
+    if (tensor->splits[k] != (output->rows_kind == WEFT_ROWS_EXACT ? in_at(ring, wire->preset.splits[k])
+                                                                   : out_at(ring, wire->splits[k])))
+      return "its splits point elsewhere than at the room given";
+  return NULL;
+}
+
+static weft_status describe_output(struct weft_ring_worker *ring, uint32_t index)
+{
+  const struct weft_wire_output *wire = (struct weft_wire_output *)in_at(ring, ring->spec.in->now.outputs) + index;
+  const struct weft_output *output = &ring->outputs[index];
+  const struct weft_tensor *tensor = &output->tensor;
+  const char *wrong = misplaced(ring, index);
+  if (wrong) {
+    snprintf(ring->spec.out->message, WEFT_MESSAGE_BYTES, "it broke the contract at output %u: %s", index, wrong);
+    ring->spec.out->has_message = 1;
+    return WEFT_CONTRACT;
+  }
   struct weft_wire_answer answer;
   memset(&answer, 0, sizeof answer);
   memcpy(answer.dims, tensor->dims, sizeof answer.dims);
   answer.n_slots = tensor->n_slots;
   answer.n_groups = tensor->n_groups;
   answer.n_reserved_bytes = ring->reserved[index];
-  if (!tensor->slots) {
+  if (!tensor->slots)
     answer.slots = WEFT_SLOTS_NONE;
-  } else if (tensor->slots == in_at(ring, wire->preset.slots)) {
-    answer.slots = WEFT_SLOTS_KEPT;
-  } else {
-    answer.slots = WEFT_SLOTS_ROOM;
-    copy_index(out_at(ring, wire->slots), tensor->slots, ring->call.n_items * sizeof(int32_t));
-  }
-  if (output->rows_kind != WEFT_ROWS_EXACT) {
-    int64_t n_slots = tensor->n_slots, n_groups = tensor->n_groups;
-    if (n_slots >= 0 && n_slots <= wire->preset.n_slots)
-      copy_index(out_at(ring, wire->splits[0]), tensor->splits[0], ((uint64_t)n_slots + 1) * sizeof(int64_t));
-    if (n_groups >= 0 && n_groups <= wire->n_groups_max)
-      copy_index(out_at(ring, wire->splits[1]), tensor->splits[1], ((uint64_t)n_groups + 1) * sizeof(int64_t));
-  }
+  else
+    answer.slots = tensor->slots == in_at(ring, wire->preset.slots) ? WEFT_SLOTS_KEPT : WEFT_SLOTS_ROOM;
   struct weft_wire_answer *to = (struct weft_wire_answer *)out_at(ring, WEFT_RING_ANSWERS) + index;
   if (memcmp(to, &answer, sizeof answer))
     memcpy(to, &answer, sizeof answer);
+  return WEFT_OK;
 }
 
 static uint32_t describe_items(struct weft_ring_worker *ring)
@@ -309,9 +318,9 @@ void weft_ring_worker_answer(struct weft_ring_worker *ring, weft_status status)
   struct weft_ring_out *out = ring->spec.out;
   const struct weft_ring_in *in = ring->spec.in;
   uint32_t n_failed = describe_items(ring);
-  for (uint32_t i = 0; i < ring->call.n_outputs && status == WEFT_OK; i++)
+  for (uint32_t i = 0; i < ring->call.n_outputs && status == WEFT_OK && n_failed < ring->call.n_items; i++)
     if (ring->outputs[i].wanted)
-      describe_output(ring, i);
+      status = describe_output(ring, i);
   /* The host is looking at this line: each store of its own may have to fetch it back. */
   if (out->n_failed != n_failed)
     out->n_failed = n_failed;

@@ -258,7 +258,7 @@ static weft_status lying(struct weft_call *call)
   case 8: bounded->tensor.n_slots = call->n_items + 1; break;
   case 9: dynamic->tensor.n_groups = 256; break;
   case 10: dynamic->splits[1][2] = INT64_MAX; break;
-  case 11: dynamic->tensor.dims[0] = INT64_MAX; break;
+  case 11: dynamic->tensor.dims[0] = dynamic->n_rows_max = INT64_MAX; break;
   case 12: exact->tensor.n_slots = INT64_MIN; break;
   case 13: call->item_status[0] = 77; break;
   case 14: return 10;
@@ -275,6 +275,38 @@ static void test_ring_lies(void)
     g_assert_cmpint(ring_call(&r, texts), ==, WEFT_CONTRACT);
     g_test_message("%d: %s", lie, r.message);
     g_assert_true(g_str_has_prefix(r.message, "the worker answered "));
+  }
+  ring_end(&r);
+}
+
+/* A node that is only wrong: values at a place of its own would not cross, so the call fails as it does in process. */
+static weft_status misplacing(struct weft_call *call)
+{
+  static float data[ITEMS * D];
+  static int32_t slots[ITEMS];
+  static int64_t splits[ITEMS + 1];
+  copy_texts(call);
+  switch (lie) {
+  case 0: call->outputs[0].tensor.data = data; break;
+  case 1: call->outputs[0].tensor.slots = slots; break;
+  case 2: call->outputs[1].tensor.splits[0] = splits; break;
+  case 3: call->outputs[2].tensor.splits[1] = splits; break;
+  default: call->outputs[2].n_rows_max = 0; break;
+  }
+  return WEFT_OK;
+}
+
+static void test_ring_misplaced(void)
+{
+  static const char *const expected[] = {
+    "output 0: data points elsewhere", "output 0: its slots point elsewhere", "output 1: its splits point elsewhere",
+    "output 2: its splits point elsewhere", "output 2: it has more rows than were reserved"};
+  Ring r;
+  ring_begin(&r, misplacing, 0);
+  for (lie = 0; lie < (int)G_N_ELEMENTS(expected); lie++) {
+    g_assert_cmpint(ring_call(&r, texts), ==, WEFT_CONTRACT);
+    g_test_message("%d: %s", lie, r.message);
+    g_assert_nonnull(strstr(r.message, expected[lie]));
   }
   ring_end(&r);
 }
@@ -419,6 +451,7 @@ int main(int argc, char **argv)
   g_test_add_func("/ring/items", test_ring_items);
   g_test_add_func("/ring/dynamic-limit", test_ring_dynamic_limit);
   g_test_add_func("/ring/lies", test_ring_lies);
+  g_test_add_func("/ring/misplaced", test_ring_misplaced);
   g_test_add_func("/ring/call-fails", test_ring_call_fails);
   g_test_add_func("/ring/limits", test_ring_limits);
   g_test_add_func("/ring/lost", test_ring_lost);
