@@ -103,7 +103,9 @@ static void parse_line(Reading *reading, const char *text, gsize n_bytes, Line *
   json_decref(object);
 }
 
-/* TRUE: a line was read. Blank lines are skipped. */
+#define BOM "\xef\xbb\xbf"
+
+/* TRUE: a line was read. Blank lines and a byte order mark are skipped. */
 static gboolean next_line(Reading *reading, Line *line)
 {
   for (;;) {
@@ -112,7 +114,12 @@ static gboolean next_line(Reading *reading, Line *line)
       return FALSE;
     reading->n_lines++;
     reading->n_bytes_read += (guint64)n;
-    while (n > 0 && (reading->buffer[n - 1] == '\n' || reading->buffer[n - 1] == '\r'))
+    const char *text = reading->buffer;
+    if (reading->n_lines == 1 && n >= 3 && memcmp(text, BOM, 3) == 0) {
+      text += 3;
+      n -= 3;
+    }
+    while (n > 0 && g_ascii_isspace(text[n - 1]))
       n--;
     if (n == 0)
       continue;
@@ -120,7 +127,7 @@ static gboolean next_line(Reading *reading, Line *line)
       line->values = g_new0(WeftValue, reading->n_inputs + 1);
       line_fail(line, reading->n_lines, "has %zd bytes, the most is %u", n, WEFT_BATCH_LINE_MAX);
     } else {
-      parse_line(reading, reading->buffer, (gsize)n, line);
+      parse_line(reading, text, (gsize)n, line);
     }
     return TRUE;
   }

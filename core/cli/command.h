@@ -7,6 +7,7 @@
 #define WEFT_CLI_COMMAND_H
 
 #include <glib.h>
+#include <jansson.h>
 
 /* Exit codes, the same for every command and documented in docs/commands.md. */
 #define WEFT_EXIT_OK 0       /**< done */
@@ -28,9 +29,12 @@ extern const WeftCommand weft_command_pipeline;
 extern const WeftCommand weft_command_plugin;
 extern const WeftCommand weft_command_model;
 
-/** Prints usage and help of a command on standard output. */
-void weft_command_help(const WeftCommand *command);
+/** Prints usage and help of a command on standard output; answers WEFT_EXIT_OK. */
+int weft_command_help(const WeftCommand *command);
 /** Prints `weft COMMAND: message` and where to find help on standard error; answers WEFT_EXIT_USAGE. */
 int weft_command_usage_error(const WeftCommand *command, const char *format, ...) G_GNUC_PRINTF(2, 3);
+
+/** A JSON string, or null for NULL; bytes of a path that are not UTF-8 become U+FFFD. Caller frees with json_decref. */
+json_t *weft_command_text(const char *text);
 
 #endif

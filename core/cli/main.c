@@ -4,17 +4,29 @@
 #include "hosttable.h"
 #include "module.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <locale.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static const WeftCommand *const commands[] = {&weft_command_run, &weft_command_pipeline, &weft_command_plugin,
                                               &weft_command_model};
 
-void weft_command_help(const WeftCommand *command)
+static gboolean in_command;
+
+int weft_command_help(const WeftCommand *command)
 {
   printf("usage: weft %s %s\n\n%s\n\n%s", command->name, command->arguments, command->summary, command->help);
+  return WEFT_EXIT_OK;
+}
+
+json_t *weft_command_text(const char *text)
+{
+  g_autofree char *valid = text ? g_utf8_make_valid(text, -1) : NULL;
+  return valid ? json_string(valid) : json_null();
 }
 
 int weft_command_usage_error(const WeftCommand *command, const char *format, ...)
@@ -55,29 +67,64 @@ static void print_log(void *data, uint32_t level, const char *line)
     fprintf(stderr, "weft: %s: %s\n", level == WEFT_LOG_ERROR ? "error" : "warning", line);
 }
 
+/* A descriptor that the caller closed would be given to the next file opened, a catalogue say, and answers written
+   there. It is taken instead, so that using it fails. */
+static void take_closed_descriptors(void)
+{
+  for (int fd = 0; fd <= STDERR_FILENO; fd++)
+    if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+      _exit(WEFT_EXIT_FAILED);
+}
+
+/* A plugin in this process that calls exit() must not look like an answer. */
+static void on_exit_by_plugin(void)
+{
+  if (!in_command)
+    return;
+  fflush(stdout);
+  fprintf(stderr, "weft: a plugin ended this process with exit(), which a plugin must not; --isolate all finds out which "
+                  "and survives it\n");
+  _exit(WEFT_EXIT_FAILED);
+}
+
+/* Whatever a command printed has arrived, or its exit code says that it has not. */
+static int finish(int code)
+{
+  const char *problem = fflush(stdout) != 0 ? g_strerror(errno) : ferror(stdout) ? "a write failed" : NULL;
+  if (!problem || code != WEFT_EXIT_OK)
+    return code;
+  fprintf(stderr, "weft: standard output cannot be written: %s\n", problem);
+  return WEFT_EXIT_FAILED;
+}
+
+static int run_command(const WeftCommand *command, int argc, char **argv)
+{
+  if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0))
+    return weft_command_help(command);
+  atexit(on_exit_by_plugin);
+  in_command = TRUE;
+  int code = command->run(argc, argv);
+  weft_module_end();
+  in_command = FALSE;
+  return code;
+}
+
 int main(int argc, char **argv)
 {
+  take_closed_descriptors();
   setlocale(LC_CTYPE, "");
   weft_host_set_log(print_log, NULL);
   const char *word = argc > 1 ? argv[1] : "--help";
   if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0) {
     print_help();
-    return argc > 1 ? WEFT_EXIT_OK : WEFT_EXIT_USAGE;
+    return finish(argc > 1 ? WEFT_EXIT_OK : WEFT_EXIT_USAGE);
   }
   if (strcmp(word, "--version") == 0) {
     printf("weft %s\n", WEFT_VERSION);
-    return WEFT_EXIT_OK;
+    return finish(WEFT_EXIT_OK);
   }
-  for (guint i = 0; i < G_N_ELEMENTS(commands); i++) {
-    if (strcmp(word, commands[i]->name) != 0)
-      continue;
-    if (argc > 2 && (strcmp(argv[2], "--help") == 0 || strcmp(argv[2], "-h") == 0)) {
-      weft_command_help(commands[i]);
-      return WEFT_EXIT_OK;
-    }
-    int code = commands[i]->run(argc - 1, argv + 1);
-    weft_module_end();
-    return code;
-  }
+  for (guint i = 0; i < G_N_ELEMENTS(commands); i++)
+    if (strcmp(word, commands[i]->name) == 0)
+      return finish(run_command(commands[i], argc - 1, argv + 1));
   return unknown_command(word);
 }

@@ -20,7 +20,7 @@ const WeftCommand weft_command_pipeline = {"pipeline", "check|dot FILE [OPTION].
 
 typedef struct {
   const char *action, *file;
-  gboolean json;
+  gboolean json, help;
   WeftSessionOptions session;
 } Options;
 
@@ -50,6 +50,8 @@ static int parse(Options *options, int argc, char **argv)
     int code = WEFT_EXIT_OK;
     if (strcmp(word, "--json") == 0)
       options->json = TRUE;
+    else if (strcmp(word, "--help") == 0)
+      options->help = TRUE;
     else if (strcmp(word, "--isolate") == 0 && i + 1 < argc)
       options->session.build.isolate = argv[++i];
     else if (strcmp(word, "--catalogue") == 0 && i + 1 < argc)
@@ -63,6 +65,8 @@ static int parse(Options *options, int argc, char **argv)
     if (code != WEFT_EXIT_OK)
       return code;
   }
+  if (options->help)
+    return WEFT_EXIT_OK;
   if (!options->action)
     return weft_command_usage_error(&weft_command_pipeline, "what to do is missing: check or dot");
   if (strcmp(options->action, "check") != 0 && strcmp(options->action, "dot") != 0)
@@ -81,13 +85,13 @@ static void print_json(const WeftDiagnostics *diagnostics, gboolean good)
     json_object_set_new(one, "code", json_string(d->code));
     json_object_set_new(one, "line", json_integer(d->line));
     json_object_set_new(one, "column", json_integer(d->column));
-    json_object_set_new(one, "node", d->node ? json_string(d->node) : json_null());
-    json_object_set_new(one, "port", d->port ? json_string(d->port) : json_null());
-    json_object_set_new(one, "message", json_string(d->message));
-    json_object_set_new(one, "hint", d->hint ? json_string(d->hint) : json_null());
+    json_object_set_new(one, "node", weft_command_text(d->node));
+    json_object_set_new(one, "port", weft_command_text(d->port));
+    json_object_set_new(one, "message", weft_command_text(d->message));
+    json_object_set_new(one, "hint", weft_command_text(d->hint));
     json_array_append_new(list, one);
   }
-  json_object_set_new(root, "file", json_string(diagnostics->file));
+  json_object_set_new(root, "file", weft_command_text(diagnostics->file));
   json_object_set_new(root, "good", json_boolean(good));
   json_object_set_new(root, "diagnostics", list);
   json_dumpf(root, stdout, JSON_INDENT(2));
@@ -116,6 +120,8 @@ static int run(int argc, char **argv)
   int code = parse(&options, argc, argv);
   if (code != WEFT_EXIT_OK)
     return code;
+  if (options.help)
+    return weft_command_help(&weft_command_pipeline);
   g_autoptr(GError) error = NULL;
   g_autoptr(WeftSession) session = weft_session_new(&options.session, &error);
   if (!session) {
@@ -138,5 +144,5 @@ static int run(int argc, char **argv)
   } else {
     print_good(session, options.file);
   }
-  return fflush(stdout) == 0 ? WEFT_EXIT_OK : WEFT_EXIT_FAILED;
+  return WEFT_EXIT_OK;
 }

@@ -31,7 +31,7 @@ const WeftCommand weft_command_plugin = {"plugin", "install|list|show|why|remove
 
 typedef struct {
   const char *catalogue;
-  gboolean json;
+  gboolean json, help;
   guint timeout_ms;
   GPtrArray *words; /* of const char *: arguments after the action */
 } Options;
@@ -39,6 +39,8 @@ typedef struct {
 static int report(const GError *error)
 {
   fprintf(stderr, "weft plugin: %s\n", error->message);
+  if (g_error_matches(error, WEFT_CATALOGUE_ERROR, WEFT_CATALOGUE_ERROR_RANGE))
+    return WEFT_EXIT_USAGE;
   gboolean missing = g_error_matches(error, WEFT_CATALOGUE_ERROR, WEFT_CATALOGUE_ERROR_NOT_FOUND);
   return missing ? WEFT_EXIT_FAILED : WEFT_EXIT_PIPELINE;
 }
@@ -48,12 +50,6 @@ static void print_json(json_t *value)
   json_dumpf(value, stdout, JSON_INDENT(2));
   putchar('\n');
   json_decref(value);
-}
-
-static json_t *text_or_null(const char *text)
-{
-  json_t *value = text ? json_string(text) : NULL;
-  return value ? value : json_null();
 }
 
 /* The search order, or one catalogue alone. */
@@ -80,8 +76,8 @@ static json_t *result_json(const WeftInstallResult *result)
   for (char **name = result->plugins; *name; name++)
     json_array_append_new(plugins, json_string(*name));
   return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}", "outcome", outcomes[result->outcome], "file",
-                   text_or_null(result->path), "sha256", text_or_null(result->sha256), "plugins", plugins, "code",
-                   text_or_null(result->code), "reason", text_or_null(result->reason));
+                   weft_command_text(result->path), "sha256", weft_command_text(result->sha256), "plugins", plugins, "code",
+                   weft_command_text(result->code), "reason", weft_command_text(result->reason));
 }
 
 static void print_result(const WeftInstallResult *result)
@@ -132,11 +128,12 @@ static int install(const Options *options)
 
 static json_t *row_json(const WeftPluginRow *row)
 {
-  return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:b, s:o}", "id", text_or_null(row->id), "version",
-                   text_or_null(row->version), "kind", text_or_null(row->kind), "summary", text_or_null(row->summary),
-                   "sha256", text_or_null(row->sha256), "path", text_or_null(row->path), "catalogue",
-                   text_or_null(row->catalogue), "bundled", row->bundled, "usable", row->usable, "reason",
-                   text_or_null(row->reason));
+  return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:b, s:o}", "id", weft_command_text(row->id), "version",
+                   weft_command_text(row->version), "kind", weft_command_text(row->kind), "summary",
+                   weft_command_text(row->summary),
+                   "sha256", weft_command_text(row->sha256), "path", weft_command_text(row->path), "catalogue",
+                   weft_command_text(row->catalogue), "bundled", row->bundled, "usable", row->usable, "reason",
+                   weft_command_text(row->reason));
 }
 
 static const char *origin(const WeftPluginRow *row)
@@ -293,9 +290,10 @@ static int show(const Options *options)
 static json_t *event_json(const WeftInstallEvent *event)
 {
   return json_pack("{s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "at", (json_int_t)event->at, "what",
-                   text_or_null(event->what), "file", text_or_null(event->path), "sha256", text_or_null(event->sha256),
-                   "plugins", text_or_null(event->plugins), "code", text_or_null(event->code), "reason",
-                   text_or_null(event->reason), "catalogue", text_or_null(event->catalogue));
+                   weft_command_text(event->what), "file", weft_command_text(event->path), "sha256",
+                   weft_command_text(event->sha256),
+                   "plugins", weft_command_text(event->plugins), "code", weft_command_text(event->code), "reason",
+                   weft_command_text(event->reason), "catalogue", weft_command_text(event->catalogue));
 }
 
 static void print_event(const WeftInstallEvent *event)
@@ -413,6 +411,8 @@ static int parse(Options *options, int argc, char **argv)
       literal = TRUE;
     } else if (strcmp(word, "--json") == 0) {
       options->json = TRUE;
+    } else if (strcmp(word, "--help") == 0) {
+      options->help = TRUE;
     } else if (valued && i + 1 == argc) {
       return weft_command_usage_error(&weft_command_plugin, "%s: a value is missing", word);
     } else if (strcmp(word, "--catalogue") == 0) {
@@ -441,12 +441,13 @@ static int run(int argc, char **argv)
   int code = parse(&options, argc, argv);
   if (code != WEFT_EXIT_OK)
     return code;
+  if (options.help)
+    return weft_command_help(&weft_command_plugin);
   for (guint i = 0; i < G_N_ELEMENTS(actions); i++) {
     names[i] = actions[i].name;
     if (strcmp(argv[1], names[i]) != 0)
       continue;
-    code = actions[i].run(&options);
-    return fflush(stdout) == 0 ? code : WEFT_EXIT_FAILED;
+    return actions[i].run(&options);
   }
   return unknown("an action", argv[1], names, G_N_ELEMENTS(names));
 }

@@ -37,7 +37,7 @@ typedef struct {
 
 typedef struct {
   const char *pipeline, *batch;
-  gboolean json, explain;
+  gboolean json, explain, help;
   guint64 seed, timeout_ns;
   WeftSessionOptions session;
   GPtrArray *given; /* of Given */
@@ -60,15 +60,6 @@ static void add_given(Options *options, const char *name, gsize n_name, const ch
   g_ptr_array_add(options->given, given);
 }
 
-static gboolean parse_number(const char *text, guint64 most, guint64 *out)
-{
-  char *end = NULL;
-  if (!g_ascii_isdigit(text[0]))
-    return FALSE;
-  *out = g_ascii_strtoull(text, &end, 10);
-  return *end == '\0' && *out <= most;
-}
-
 static gboolean parse_time(const char *text, guint64 *ns)
 {
   char *end = NULL;
@@ -76,7 +67,7 @@ static gboolean parse_time(const char *text, guint64 *ns)
   while (*end == ' ')
     end++;
   double scale = strcmp(end, "ms") == 0 ? 1e6 : strcmp(end, "s") == 0 ? 1e9 : strcmp(end, "us") == 0 ? 1e3 : 0;
-  if (end == text || scale == 0 || !(value > 0) || value * scale > 1e18)
+  if (end == text || scale == 0 || !(value * scale >= 1) || value * scale > 1e18)
     return FALSE;
   *ns = (guint64)(value * scale);
   return TRUE;
@@ -89,11 +80,15 @@ static const char *const option_names[] = {"in", "batch", "json", "explain", "is
 static int take_option(Options *options, const char *name, const char *value)
 {
   guint64 n = 0;
+  if (!*value && (strcmp(name, "batch") == 0 || strcmp(name, "isolate") == 0 || strcmp(name, "catalogue") == 0))
+    return weft_command_usage_error(&weft_command_run, "--%s: the value is empty", name);
   if (strcmp(name, "in") == 0) {
     const char *equals = strchr(value, '=');
     if (!equals || equals == value)
       return weft_command_usage_error(&weft_command_run, "--in %s: expected NAME=VALUE", value);
     add_given(options, value, (gsize)(equals - value), equals + 1, TRUE);
+  } else if (strcmp(name, "batch") == 0 && options->batch) {
+    return weft_command_usage_error(&weft_command_run, "--batch is given twice: %s and %s", options->batch, value);
   } else if (strcmp(name, "batch") == 0) {
     options->batch = value;
   } else if (strcmp(name, "isolate") == 0) {
@@ -105,10 +100,11 @@ static int take_option(Options *options, const char *name, const char *value)
       return weft_command_usage_error(&weft_command_run, "--timeout %s: expected a time with a unit, such as 500 ms",
                                       value);
   } else if (strcmp(name, "seed") == 0) {
-    if (!parse_number(value, G_MAXUINT64, &options->seed))
-      return weft_command_usage_error(&weft_command_run, "--seed %s: expected a number from 0 on", value);
+    if (!g_ascii_string_to_unsigned(value, 10, 0, G_MAXUINT64, &options->seed, NULL))
+      return weft_command_usage_error(&weft_command_run, "--seed %s: expected a number from 0 to %" G_GUINT64_FORMAT,
+                                      value, G_MAXUINT64);
   } else if (strcmp(name, "threads") == 0) {
-    if (!parse_number(value, 1024, &n) || n == 0)
+    if (!g_ascii_string_to_unsigned(value, 10, 1, 1024, &n, NULL))
       return weft_command_usage_error(&weft_command_run, "--threads %s: expected a number from 1 to 1024", value);
     options->session.n_threads = (guint)n;
   } else if (strcmp(name, "context") == 0 || strcmp(name, "set") == 0) {
@@ -124,6 +120,8 @@ static gboolean take_flag(Options *options, const char *name)
 {
   if (strcmp(name, "json") == 0)
     options->json = TRUE;
+  else if (strcmp(name, "help") == 0)
+    options->help = TRUE;
   else if (strcmp(name, "explain") == 0)
     options->explain = options->session.build.explain = TRUE;
   else
@@ -163,7 +161,7 @@ static int parse(Options *options, int argc, char **argv)
     if (code < 0)
       add_given(options, name, strlen(name), value, FALSE);
   }
-  if (!options->pipeline)
+  if (!options->help && (!options->pipeline || !*options->pipeline))
     return weft_command_usage_error(&weft_command_run, "the pipeline file is missing");
   return WEFT_EXIT_OK;
 }
@@ -263,7 +261,7 @@ static int run(int argc, char **argv)
   options.given = g_ptr_array_new_with_free_func(given_free);
   int code = parse(&options, argc, argv);
   if (code == WEFT_EXIT_OK)
-    code = run_with(&options);
+    code = options.help ? weft_command_help(&weft_command_run) : run_with(&options);
   g_ptr_array_unref(options.given);
   return code;
 }

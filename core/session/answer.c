@@ -208,7 +208,9 @@ static json_t *error_of(const WeftAnswerSource *source, struct weft_frame *frame
   json_t *failure = json_object();
   if (error) {
     json_object_set_new(failure, "code", json_string(weft_status_name(error->code)));
-    json_object_set_new(failure, "message", json_string(error->message));
+    /* A path in it may be any bytes. */
+    g_autofree char *message = g_utf8_make_valid(error->message, -1);
+    json_object_set_new(failure, "message", json_string(message));
     return failure;
   }
   json_object_set_new(failure, "code", json_string(weft_status_name(weft_frame_status(frame, item))));

@@ -175,6 +175,16 @@ static void test_faults_run(void)
   }
 }
 
+/* In process an exit() ends everything; it must not look like an answer. */
+static void test_faults_exit_in_process(void)
+{
+  g_autofree char *path = pipeline_file("exit"), *out = NULL, *err = NULL;
+  const char *words[] = {"run", path, "--catalogue", catalogue, "--words", "!", "--isolate", "none", NULL};
+  g_assert_cmpint(weft(words, &out, &err), ==, 1);
+  g_assert_nonnull(strstr(err, "a plugin ended this process with exit()"));
+  g_assert_cmpstr(out, ==, "");
+}
+
 int main(int argc, char **argv)
 {
   /* Read by the workers alone: their deaths are the test, not a sanitizer's report of them. */
@@ -197,6 +207,7 @@ int main(int argc, char **argv)
       g_test_add_data_func(batch, &faults[i], test_faults_batch);
   }
   g_test_add_func("/faults/run", test_faults_run);
+  g_test_add_func("/faults/exit-in-process", test_faults_exit_in_process);
   int code = g_test_run();
   remove = g_strdup_printf("rm -rf '%s'", work);
   g_spawn_command_line_sync(remove, NULL, NULL, NULL, NULL);

@@ -257,6 +257,13 @@ static void test_run_bad_options(void)
       {{"run", PIPELINE, "--in", "picture"}, "NAME=VALUE"},
       {{"run", PIPELINE, "--timeout", "5"}, "unit"},
       {{"run", PIPELINE, "--threads", "0"}, "from 1 to 1024"},
+      {{"run", PIPELINE, "--timeout", "0.0001 us"}, "unit"},
+      {{"run", PIPELINE, "--seed", "18446744073709551616"}, "0 to 18446744073709551615"},
+      {{"run", PIPELINE, "--isolate", ""}, "--isolate: the value is empty"},
+      {{"run", PIPELINE, "--batch", ""}, "--batch: the value is empty"},
+      {{"run", PIPELINE, "--batch=a", "--batch=b"}, "--batch is given twice: a and b"},
+      {{"run", ""}, "pipeline file is missing"},
+      {{"plugin", "show", "vit@newest"}, "not a version range"},
       {{"run", PIPELINE, "extra"}, "unexpected argument"},
       {{"rnu", PIPELINE}, "did you mean \"run\""},
       {{"pipeline", "chek", PIPELINE}, "expected check or dot"},
@@ -269,6 +276,59 @@ static void test_run_bad_options(void)
     g_assert_cmpint(r.code, ==, 2);
     assert_contains(r.err, cases[i].found);
   }
+}
+
+/* Of a command anywhere among its words. */
+static void test_run_help(void)
+{
+  static const char *const words[][4] = {{"run", "--help"}, {"run", PIPELINE, "--help"}, {"plugin", "list", "--help"},
+                                         {"pipeline", "check", "--help"}, {"model", "--help"}};
+  for (guint i = 0; i < G_N_ELEMENTS(words); i++) {
+    g_auto(Result) r = weft(words[i][0], words[i][1], words[i][2], NULL);
+    g_assert_cmpint(r.code, ==, 0);
+    g_assert_true(g_str_has_prefix(r.out, "usage: weft "));
+  }
+}
+
+/* A path is bytes; an answer is UTF-8. */
+static void test_run_path_not_utf8(void)
+{
+  g_auto(Result) plain = weft("run", PIPELINE, "--picture", "/no\xffwhere.png", NULL);
+  g_assert_cmpint(plain.code, ==, 1);
+  assert_contains(plain.err, "no such file");
+  g_auto(Result) json = weft("run", PIPELINE, "--json", "--picture", "/no\xffwhere.png", NULL);
+  assert_contains(json.out, "no\xef\xbf\xbdwhere.png: there is no such file");
+  g_auto(Result) check = weft("pipeline", "check", "--json", "/no\xffwhere.yaml", NULL);
+  assert_contains(check.out, "\"file\": \"/no\xef\xbf\xbdwhere.yaml\"");
+}
+
+/* A full disk or a closed descriptor is an exit code and a message, whatever was to be printed. */
+static void test_run_output_cannot_be_written(void)
+{
+  static const char *const commands[] = {"run %s --words one", "run %s --words one --json", "pipeline check %s",
+                                         "pipeline check %s --json", "pipeline dot %s", "plugin list", "--help"};
+  static const char *const ends[] = {">/dev/full", ">&-"};
+  g_autofree char *pipeline = at(digits, "pipeline.yaml");
+  for (guint i = 0; i < 2 * G_N_ELEMENTS(commands); i++) {
+    g_auto(GStrv) parts = g_strsplit(commands[i / 2], "%s", 2);
+    g_autofree char *words = g_strjoinv(pipeline, parts), *err = NULL;
+    g_autofree char *line = g_strdup_printf("'%s' %s %s", program, words, ends[i % 2]);
+    const char *argv[] = {"/bin/sh", "-c", line, NULL};
+    int status = 0;
+    g_assert_true(g_spawn_sync(NULL, (char **)argv, NULL, G_SPAWN_DEFAULT, NULL, NULL, NULL, &err, &status, NULL));
+    g_test_message("%s: %s", line, err);
+    g_assert_cmpint(WEXITSTATUS(status), ==, 1);
+    assert_contains(err, "written");
+  }
+}
+
+static void test_run_batch_byte_order_mark(void)
+{
+  write_file("bom.jsonl", "\xef\xbb\xbf{\"words\": \"three\"}\r\n  \r\n{\"words\": \"four\"}", -1);
+  g_auto(Result) r = weft("run", PIPELINE, "--batch", "WORK/bom.jsonl", NULL);
+  g_assert_cmpint(r.code, ==, 0);
+  g_auto(GStrv) answers = g_strsplit(g_strchomp(r.out), "\n", -1);
+  g_assert_cmpuint(g_strv_length(answers), ==, 2);
 }
 
 static void test_run_unusable_pipeline(void)
@@ -337,6 +397,10 @@ int main(int argc, char **argv)
   g_test_add_func("/run/batch-bad-lines", test_run_batch_bad_lines);
   g_test_add_func("/run/bad-inputs", test_run_bad_inputs);
   g_test_add_func("/run/bad-options", test_run_bad_options);
+  g_test_add_func("/run/help", test_run_help);
+  g_test_add_func("/run/path-not-utf8", test_run_path_not_utf8);
+  g_test_add_func("/run/output-cannot-be-written", test_run_output_cannot_be_written);
+  g_test_add_func("/run/batch-byte-order-mark", test_run_batch_byte_order_mark);
   g_test_add_func("/run/unusable-pipeline", test_run_unusable_pipeline);
   g_test_add_func("/run/literal-text", test_run_literal_text);
   g_test_add_func("/run/explain", test_run_explain);
