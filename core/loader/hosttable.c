@@ -93,25 +93,27 @@ static weft_status fail_with(const struct weft_call *call, uint32_t item, weft_s
   return status;
 }
 
-static weft_status host_fail_item(const struct weft_call *call, uint32_t item, weft_status status, const char *format,
-                                  ...)
-{
-  va_list args;
-  status = checked(status);
-  if (item >= call->n_items)
-    return WEFT_CONTRACT;
-  call->item_status[item] = status;
-  va_start(args, format);
-  fail_with(call, item, status, format, args);
-  va_end(args);
-  return status;
-}
-
 static weft_status host_fail_call(const struct weft_call *call, weft_status status, const char *format, ...)
 {
   va_list args;
   va_start(args, format);
   status = fail_with(call, WEFT_ALL_ITEMS, checked(status), format, args);
+  va_end(args);
+  return status;
+}
+
+static weft_status host_fail_item(const struct weft_call *call, uint32_t item, weft_status status, const char *format,
+                                  ...)
+{
+  va_list args;
+  status = checked(status);
+  /* Which item was meant nobody knows, so none may be answered. */
+  if (item >= call->n_items)
+    return host_fail_call(call, WEFT_CONTRACT, "fail_item named item %u; the call has items 0..%u", item,
+                          call->n_items - 1);
+  call->item_status[item] = status;
+  va_start(args, format);
+  fail_with(call, item, status, format, args);
   va_end(args);
   return status;
 }

@@ -18,6 +18,7 @@ struct weft_ring_worker {
   struct weft_item *items;
   struct weft_context *contexts;
   weft_status *status;
+  weft_status failed;         /* of fail_call: the call's, also where `process` answers WEFT_OK after it */
   uint8_t *has_message;
   struct weft_tensor *inputs;
   const struct weft_tensor **input_of;
@@ -48,6 +49,7 @@ static void on_fail(struct weft_call_host *self, const struct weft_call *call, u
   if (item == WEFT_ALL_ITEMS) {
     snprintf(ring->spec.out->message, WEFT_MESSAGE_BYTES, "%s", message);
     ring->spec.out->has_message = 1;
+    ring->failed = status;
   } else if (item < call->n_items) {
     snprintf(item_message(ring, item), WEFT_MESSAGE_BYTES, "%s", message);
     ring->has_message[item] = 1;
@@ -238,6 +240,7 @@ struct weft_call *weft_ring_worker_next(struct weft_ring_worker *ring)
   build_outputs(ring);
   memset(ring->status, 0, call->n_items * sizeof *ring->status);
   memset(ring->has_message, 0, call->n_items);
+  ring->failed = WEFT_OK;
   if (ring->spec.out->has_message)
     ring->spec.out->has_message = 0;
   call->items = ring->items;
@@ -318,6 +321,8 @@ void weft_ring_worker_answer(struct weft_ring_worker *ring, weft_status status)
   struct weft_ring_out *out = ring->spec.out;
   const struct weft_ring_in *in = ring->spec.in;
   uint32_t n_failed = describe_items(ring);
+  if (status == WEFT_OK)
+    status = ring->failed;
   for (uint32_t i = 0; i < ring->call.n_outputs && status == WEFT_OK && n_failed < ring->call.n_items; i++)
     if (ring->outputs[i].wanted)
       status = describe_output(ring, i);

@@ -316,13 +316,37 @@ static weft_status failing(struct weft_call *call)
   return weft_host_table()->fail_call(call, WEFT_UNSUPPORTED, "not today");
 }
 
+/* Said, and then forgotten: in process the items have failed all the same. */
+static weft_status failing_quietly(struct weft_call *call)
+{
+  copy_texts(call);
+  failing(call);
+  return WEFT_OK;
+}
+
+static weft_status failing_nobody(struct weft_call *call)
+{
+  copy_texts(call);
+  g_assert_cmpint(weft_host_table()->fail_item(call, call->n_items, WEFT_BAD_INPUT, "who?"), ==, WEFT_CONTRACT);
+  return WEFT_OK;
+}
+
 static void test_ring_call_fails(void)
 {
-  Ring r;
-  ring_begin(&r, failing, 0);
-  g_assert_cmpint(ring_call(&r, texts), ==, WEFT_UNSUPPORTED);
-  g_assert_cmpstr(r.message, ==, "not today");
-  ring_end(&r);
+  static const struct {
+    weft_status (*process)(struct weft_call *call);
+    weft_status status;
+    const char *message;
+  } cases[] = {{failing, WEFT_UNSUPPORTED, "not today"},
+               {failing_quietly, WEFT_UNSUPPORTED, "not today"},
+               {failing_nobody, WEFT_CONTRACT, "fail_item named item 4; the call has items 0..3"}};
+  for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+    Ring r;
+    ring_begin(&r, cases[i].process, 0);
+    g_assert_cmpint(ring_call(&r, texts), ==, cases[i].status);
+    g_assert_cmpstr(r.message, ==, cases[i].message);
+    ring_end(&r);
+  }
 }
 
 static void test_ring_limits(void)
