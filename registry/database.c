@@ -180,6 +180,18 @@ static gboolean open_writable(WeftDatabase *database, const char *path, WeftData
   return weft_database_exec(database, "PRAGMA synchronous = FULL", error);
 }
 
+/* A catalogue half made, on a full disk say, would stop every later command that reads it. */
+static void remove_new(WeftDatabase *database, const char *path)
+{
+  static const char *const parts[] = {"", "-wal", "-shm"};
+  sqlite3_close(database->handle);
+  database->handle = NULL;
+  for (guint i = 0; i < G_N_ELEMENTS(parts); i++) {
+    g_autofree char *part = g_strconcat(path, parts[i], NULL);
+    unlink(part);
+  }
+}
+
 static gboolean may_write(const char *folder, const char *path)
 {
   return access(folder, W_OK) == 0 && (access(path, W_OK) == 0 || (errno == ENOENT));
@@ -201,6 +213,7 @@ WeftDatabase *weft_database_open(const char *folder, WeftDatabaseMode mode, GErr
                 g_strerror(errno));
     return NULL;
   }
+  gboolean is_new = access(path, F_OK) != 0;
   database->writable = may_write(database->folder, path);
   if (!database->writable && mode != WEFT_DATABASE_READ) {
     g_set_error(error, WEFT_CATALOGUE_ERROR, WEFT_CATALOGUE_ERROR_READ_ONLY,
@@ -208,7 +221,9 @@ WeftDatabase *weft_database_open(const char *folder, WeftDatabaseMode mode, GErr
     return NULL;
   }
   gboolean ok = database->writable ? open_writable(database, path, mode, error) : open_read_only(database, path, error);
-  if (!ok || !weft_database_exec(database, "PRAGMA foreign_keys = ON", error) || !check_schema(database, error))
-    return NULL;
-  return g_steal_pointer(&database);
+  if (ok && weft_database_exec(database, "PRAGMA foreign_keys = ON", error) && check_schema(database, error))
+    return g_steal_pointer(&database);
+  if (is_new)
+    remove_new(database, path);
+  return NULL;
 }

@@ -69,6 +69,20 @@ static void test_command_usage(Fixture *f, gconstpointer unused)
   check(f, "show", 2, "", "show: expected one ID[@VERSION]");
 }
 
+/* What could not be made as a whole is not there, or it would stop the commands after it. */
+static void test_command_no_room(Fixture *f, gconstpointer unused)
+{
+  g_autofree char *database = g_build_filename(f->catalogue, "catalogue.db", NULL);
+  g_autofree char *line = g_strdup_printf("/bin/sh -c \"trap '' XFSZ; ulimit -f 4; exec %s plugin install --catalogue %s "
+                                          "%stest-pass.so\"", weft, f->catalogue, plugins_slash);
+  int status;
+  g_assert_true(g_spawn_command_line_sync(line, &f->out, &f->err, &status, NULL));
+  g_test_message("%s", f->err);
+  g_assert_cmpint(WEXITSTATUS(status), ==, 4);
+  g_assert_false(g_file_test(database, G_FILE_TEST_EXISTS));
+  check(f, "install % @/test-pass.so", 0, "installed pass", "");
+}
+
 static void test_command_life_of_a_plugin(Fixture *f, gconstpointer unused)
 {
   check(f, "list %", 4, "", "no catalogue there");
@@ -171,6 +185,7 @@ int main(int argc, char **argv)
   g_setenv("ASAN_OPTIONS", "handle_segv=0:handle_abort=0:detect_leaks=0", TRUE);
   weft = g_build_filename(build, "core", "cli", "weft", NULL);
   plugins_slash = g_build_filename(build, "tests", "plugins", "/", NULL);
+  ADD("no-room", test_command_no_room);
   ADD("usage", test_command_usage);
   ADD("life-of-a-plugin", test_command_life_of_a_plugin);
   ADD("refusals", test_command_refusals);
