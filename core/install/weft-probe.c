@@ -49,11 +49,14 @@ static void refuse(const char *code, const char *format, ...)
 {
   va_list args;
   va_start(args, format);
-  g_autofree char *text = g_strdup_vprintf(format, args);
+  g_autofree char *words = g_strdup_vprintf(format, args);
+  g_autofree char *text = g_utf8_make_valid(words, -1);
   va_end(args);
-  json_t *reason = json_string(text);
-  report(json_pack("{s:s, s:o, s:b}", "code", code, "reason", reason ? reason : json_string("unreadable message"),
-                   "done", 1));
+  /* The plugin's own words among it: one line, and nothing that a terminal obeys. */
+  for (char *c = text; *c; c++)
+    if (g_ascii_iscntrl(*c))
+      *c = ' ';
+  report(json_pack("{s:s, s:s, s:b}", "code", code, "reason", text, "done", 1));
   _exit(0);
 }
 

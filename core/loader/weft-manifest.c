@@ -2,6 +2,7 @@
 /* Program weft-manifest: from manifest.json to the section of a plugin, and back. */
 #include "manifest.h"
 
+#include <errno.h>
 #include <locale.h>
 #include <stdio.h>
 #include <string.h>
@@ -23,6 +24,20 @@ static GBytes *read_manifest(const char *path, WeftManifest **manifest, GError *
     return NULL;
   *manifest = weft_manifest_parse(text, n_bytes, path, error);
   return *manifest ? g_bytes_new_take(g_steal_pointer(&text), n_bytes) : NULL;
+}
+
+/* A file as a whole or not at all; what is no regular file, such as /dev/stdout, is written to and never replaced. */
+static gboolean write_text(const char *path, const GString *text, GError **error)
+{
+  struct stat about;
+  if (lstat(path, &about) != 0 || S_ISREG(about.st_mode))
+    return g_file_set_contents(path, text->str, (gssize)text->len, error);
+  FILE *file = fopen(path, "we");
+  gboolean ok = file && fwrite(text->str, 1, text->len, file) == text->len;
+  ok = file && fclose(file) == 0 && ok;
+  if (!ok)
+    g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_FAILED, "%s: cannot be written: %s", path, g_strerror(errno));
+  return ok;
 }
 
 static gboolean write_c(GBytes *bytes, const char *source, const char *path, GError **error)
@@ -47,7 +62,7 @@ static gboolean write_c(GBytes *bytes, const char *source, const char *path, GEr
   for (gsize i = 0; i < n_bytes; i++)
     g_string_append_printf(out, "%s%u,", i % 24 ? "" : "\n  ", data[i]);
   g_string_append(out, "\n};\n");
-  return g_file_set_contents(path, out->str, (gssize)out->len, error);
+  return write_text(path, out, error);
 }
 
 static void append_upper(GString *out, const char *text)
@@ -119,7 +134,7 @@ static gboolean write_header(const WeftManifest *manifest, const char *source, c
     if (!append_plugin(&header, g_ptr_array_index(manifest->plugins, i), error))
       return FALSE;
   g_string_append(out, "\n#endif\n");
-  return g_file_set_contents(path, out->str, (gssize)out->len, error);
+  return write_text(path, out, error);
 }
 
 static gboolean show(const char *path, GError **error)
@@ -129,8 +144,10 @@ static gboolean show(const char *path, GError **error)
     return FALSE;
   gsize n_bytes;
   const char *data = g_bytes_get_data(elf->manifest, &n_bytes);
-  fwrite(data, 1, n_bytes, stdout);
-  return TRUE;
+  if (fwrite(data, 1, n_bytes, stdout) == n_bytes && fflush(stdout) == 0)
+    return TRUE;
+  g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_FAILED, "standard output cannot be written: %s", g_strerror(errno));
+  return FALSE;
 }
 
 static gboolean stamp(const char *path, GBytes *manifest, GError **error)

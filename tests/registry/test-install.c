@@ -116,7 +116,7 @@ static const struct {
   {"bad-node", "bad-node", "FILE: node \"bad-node\" has no process function; all six are needed"},
   {"crash-in-init", "crashed", "FILE: crashed while loading the file (init): killed by SIGSEGV"},
   {"create-fails", "create-failed", "FILE: plugin \"create-fails\": create fails with the defaults of its manifest: the "
-                                    "stars are not right"},
+                                    "stars  are \xef\xbf\xbdnot right"},
   {"exit-in-init", "exited", "FILE: ended its process while loading the file (init): exit code 0; a plugin never exits"},
   {"hang-in-init", "hung", "FILE: hung while loading the file (init): no end after 3000 ms; the process was killed"},
   {"init-refuses", "init-failed", "FILE: init refuses to work here: status 3, unsupported"},

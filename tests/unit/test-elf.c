@@ -147,6 +147,13 @@ static void test_manifest_program_answers(void)
   check_program(wrong_show, 1, "manifest.json: not an ELF file");
   check_program("check /nonexistent.json", 1, "No such file");
   check_program("stamp /nonexistent.so /nonexistent.json", 1, "No such file");
+  /* what is no file is written to, never replaced by one */
+  g_autofree char *folder = g_dir_make_tmp("weft-elf-XXXXXX", NULL), *link = g_build_filename(folder, "link", NULL);
+  g_autofree char *full = g_strdup_printf("compile %s -o %s", json, link);
+  run("ln -s /dev/full %s", link);
+  check_program(full, 1, "cannot be written: No space left on device");
+  g_assert_true(g_file_test(link, G_FILE_TEST_IS_SYMLINK));
+  run("rm -r %s", folder);
 }
 
 static void test_manifest_program_writes_headers(void)

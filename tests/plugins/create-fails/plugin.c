@@ -4,7 +4,7 @@
 
 static weft_status create_fails(struct weft_setup *setup, const struct weft_config *config, void **instance)
 {
-  return base_host->fail(setup, WEFT_BAD_CONFIG, "the stars are not right");
+  return base_host->fail(setup, WEFT_BAD_CONFIG, "the stars\n are \xffnot right");
 }
 
 static const struct weft_node *get_node(const char *node_id)
