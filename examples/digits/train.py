@@ -15,7 +15,7 @@ import torch
 from recipe import data, encoders, export, figures, fuse, models, text
 from recipe.encoders import log
 
-STEPS = {"vit": 2000, "vit-second": 700, "bert": 1500, "voices": 1200, "ast": 230, "ast-second": 300, "fuse": 800}
+STEPS = {"vit": 2000, "vit-second": 700, "bert": 2000, "voices": 1200, "ast": 230, "ast-second": 300, "fuse": 800}
 SECOND = {"seed": 33, "lr": 1.5e-3, "keep": 0.75, "batch": 64, "hard": 0.15, "strength": 0.85, "mask": False}
 
 
@@ -38,7 +38,7 @@ def see():
     build = lambda: models.Classifier(models.vit(), n_special=1)
     first = lambda: stage("vit-start", build, lambda m: encoders.train_vit(m, STEPS["vit"]))
     return stage("vit", build, lambda m: encoders.train_vit(started_from(first(), m), STEPS["vit-second"], seed=31,
-                                                            lr=7e-4, noise_share=0.5))
+                                                            lr=7e-4, noise_share=0.5, ramp_share=0.0))
 
 
 def read(tok):

@@ -23,8 +23,8 @@ def accuracy(logits, labels):
     return 100 * (logits.argmax(1) == labels).float().mean().item()
 
 
-def train_vit(model, steps, seed=1, lr=2e-3, noise_share=0.4):
-    """Trains on sheets 00-16; validation sheet 17 is only watched."""
+def train_vit(model, steps, seed=1, lr=2e-3, noise_share=0.4, ramp_share=0.15):
+    """Trains on sheets 00-16, at first on clean pictures; validation sheet 17 is only watched."""
     torch.manual_seed(seed)
     x, y = data.mnist(range(17))
     x_val, y_val = data.mnist([17])
@@ -41,7 +41,7 @@ def train_vit(model, steps, seed=1, lr=2e-3, noise_share=0.4):
         rows = order[at:at + batch]
         at += batch
         model.train()
-        ramp = 1.0 if lr < 2e-3 else min(1.0, step / (0.15 * steps))  # clean pictures first: noise from the start costs epochs
+        ramp = min(1.0, step / (ramp_share * steps + 1e-9))  # noise from the start costs epochs
         pictures = image.augment(x[rows].float() / 255, noise_share=noise_share * ramp, invert_share=0.25 * ramp)
         loss = model.loss(image.normalise(pictures), y[rows])
         opt.zero_grad()

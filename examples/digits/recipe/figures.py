@@ -91,7 +91,8 @@ def table(results):
         rows = [[r[part][k] for k in keys] for r in results]
         for name, row in zip([r["fold"] for r in results] + ["mean"], rows + [np.mean(rows, 0)]):
             lines.append(f"| {name} | " + " | ".join(f"{v:.2f}" if v > 5 else f"{v:.3f}" for v in row) + " |")
+    words_right = "{:.2f}, {:.2f}".format(*np.mean([r["words"] for r in results], 0))
     lines += [f"\nMNIST sheets 18-19: {results[0]['mnist']:.2f}",
-              "words alone, head and fusion: {:.2f}, {:.2f}".format(*np.mean([r["words"] for r in results], 0)), "picture's weight at sigma " + ", ".join(
+              f"words alone, head and fusion: {words_right}", "picture's weight at sigma " + ", ".join(
         f"{s}: {np.mean([r['weights'][i] for r in results]):.3f}" for i, s in enumerate(SIGMAS))]
     return "\n".join(lines)

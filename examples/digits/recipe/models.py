@@ -49,7 +49,7 @@ def initialise(model):
 class Classifier(nn.Module):
     """An encoder, a linear head on its pooled output, and a second one on its attention-pooled tokens.
 
-    The second is what the fusion starts from: it makes the tokens, not the pooled output alone, carry the answer.
+    The second only serves training: it makes the tokens, not the pooled output alone, carry the answer.
     """
 
     def __init__(self, encoder, n_special=0):
