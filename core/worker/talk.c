@@ -235,9 +235,13 @@ static int is_our_worker(const struct weft_worker *worker, int fd, long *pid)
 static int on_forked(struct weft_worker *worker, struct weft_reader *reader, struct weft_message *message)
 {
   long pid;
-  if (atomic_load(&worker->state) != WEFT_WORKER_STARTING || worker->forked || !take_failure(worker, reader))
+  struct weft_reader again = *reader;
+  uint32_t status = weft_get_u32(&again);
+  /* A worker may have answered already that activate failed: that stays said. */
+  if (atomic_load(&worker->state) != WEFT_WORKER_STARTING || worker->forked ||
+      (status != WEFT_OK && !take_failure(worker, reader)))
     return 0;
-  if (worker->failure_status != WEFT_OK) {
+  if (status != WEFT_OK) {
     weft_life_ended(worker, 0, 0);
     return 1;
   }
@@ -258,10 +262,14 @@ static int on_forked(struct weft_worker *worker, struct weft_reader *reader, str
 
 static int on_activated(struct weft_worker *worker, struct weft_reader *reader)
 {
-  if (atomic_load(&worker->state) != WEFT_WORKER_STARTING || worker->activated || !take_failure(worker, reader))
+  uint32_t state = atomic_load(&worker->state);
+  /* Its end may have been seen before its last word. */
+  if ((state != WEFT_WORKER_STARTING && state != WEFT_WORKER_ENDING) || worker->activated ||
+      !take_failure(worker, reader))
     return 0;
   worker->activated = worker->failure_status == WEFT_OK;
-  weft_life_check_alive(worker);
+  if (state == WEFT_WORKER_STARTING)
+    weft_life_check_alive(worker);
   return 1;
 }
 

@@ -2,6 +2,7 @@
 /* What passes between host and worker while a node is set up, and what a host makes of nonsense. */
 #include "control.h"
 #include "wire.h"
+#include "worker-private.h"
 #include "worker-rig.h"
 
 #include <errno.h>
@@ -10,6 +11,8 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static const char *const texts[] = {"one", "two", NULL};
@@ -302,12 +305,66 @@ static void test_control_messages(void)
   weft_control_clear(&buffer);
 }
 
+/* Word of the worker (kind, status), as its host hears it. */
+static int hear(struct weft_worker *worker, uint32_t kind, weft_status status, const char *text, int fd)
+{
+  struct weft_writer body = {0};
+  weft_put_u32(&body, (uint32_t)status);
+  weft_put_text(&body, text);
+  struct weft_message message = {.kind = kind, .n_fds = fd >= 0, .n_bytes = body.n_bytes, .data = body.data, .fds = {fd}};
+  int good = weft_talk_handle(worker, &message, NULL);
+  weft_message_close(&message);
+  weft_writer_clear(&body);
+  return good;
+}
+
+/* The worker and its zygote speak on one channel: what the worker says of activate counts, whoever is heard first. */
+static void test_setup_order_of_words(void)
+{
+  for (int worker_first = 0; worker_first < 2; worker_first++) {
+    struct weft_worker worker = {.label = "x", .zygote_pid = getpid(), .control = -1, .zygote_fd = -1, .worker_fd = -1};
+    pid_t pid = fork();
+    g_assert_cmpint(pid, >=, 0);
+    if (pid == 0) {
+      pause();
+      _exit(0);
+    }
+    int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+    g_assert_cmpint(pidfd, >=, 0);
+    atomic_store(&worker.state, WEFT_WORKER_STARTING);
+    for (int i = 0; i < 2; i++) {
+      if (i == worker_first)
+        g_assert_true(hear(&worker, WEFT_CONTROL_FORKED, WEFT_OK, "", pidfd));
+      else
+        g_assert_true(hear(&worker, WEFT_CONTROL_ACTIVATED, WEFT_BAD_CONFIG, "no such beam", -1));
+    }
+    g_assert_cmpint(worker.failure_status, ==, WEFT_BAD_CONFIG);
+    g_assert_cmpstr(worker.failure, ==, "no such beam");
+    g_assert_true(worker.forked && !worker.activated);
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    close(worker.worker_fd);
+  }
+}
+
+/* Its end may be seen before its last word is read: that is no breach of the protocol. */
+static void test_setup_last_word(void)
+{
+  struct weft_worker worker = {.label = "x", .control = -1, .zygote_fd = -1, .worker_fd = -1, .forked = 1};
+  atomic_store(&worker.state, WEFT_WORKER_ENDING);
+  g_assert_true(hear(&worker, WEFT_CONTROL_ACTIVATED, WEFT_BAD_CONFIG, "no such beam", -1));
+  g_assert_cmpstr(worker.failure, ==, "no such beam");
+  g_assert_cmpint(atomic_load(&worker.state), ==, WEFT_WORKER_ENDING);
+}
+
 int main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/worker-setup/resources", test_setup_resources);
   g_test_add_func("/worker-setup/missing-resource", test_setup_missing_resource);
   g_test_add_func("/worker-setup/relaunch", test_setup_relaunch);
+  g_test_add_func("/worker-setup/order-of-words", test_setup_order_of_words);
+  g_test_add_func("/worker-setup/last-word", test_setup_last_word);
   g_test_add_func("/worker-setup/activate-again", test_setup_activate_again);
   g_test_add_func("/worker-setup/thread", test_setup_thread);
   g_test_add_func("/worker-setup/no-memory", test_setup_no_memory);
