@@ -2,6 +2,7 @@
 #include "input.h"
 
 #include "manifest.h"
+#include "revision.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -38,8 +39,9 @@ static gboolean read_stream(int fd, gboolean is_fifo, const char *path, GByteArr
     gssize n = read(fd, buffer, sizeof buffer);
     if (n > 0) {
       g_byte_array_append(out, buffer, (guint)n);
-      if (out->len > WEFT_FILE_MAX_BYTES) {
-        bad(error, "%s: is larger than %u MiB, the most that one input may have", path, WEFT_FILE_MAX_BYTES >> 20);
+      if (out->len > WEFT_INPUT_MAX_BYTES) {
+        bad(error, "%s: is larger than %d bytes, the most that one input may have (WEFT_INPUT_MAX_BYTES)", path,
+            WEFT_INPUT_MAX_BYTES);
         return FALSE;
       }
       continue;
@@ -77,9 +79,9 @@ static gboolean read_open(int fd, const char *path, GByteArray *out, GError **er
     bad(error, "%s: is a directory; give the path of a file in it", path);
     return FALSE;
   }
-  if (S_ISREG(info.st_mode) && info.st_size > (off_t)WEFT_FILE_MAX_BYTES) {
-    bad(error, "%s: has %lld bytes, the most that one input may have is %u", path, (long long)info.st_size,
-        WEFT_FILE_MAX_BYTES);
+  if (S_ISREG(info.st_mode) && info.st_size > WEFT_INPUT_MAX_BYTES) {
+    bad(error, "%s: has %lld bytes, the most that one input may have is %d (WEFT_INPUT_MAX_BYTES)", path,
+        (long long)info.st_size, WEFT_INPUT_MAX_BYTES);
     return FALSE;
   }
   if (!read_stream(fd, S_ISFIFO(info.st_mode) && fd != STDIN_FILENO, path, out, error))

@@ -9,8 +9,6 @@
 #include <glib.h>
 #include <jansson.h>
 
-/** Largest file or stream that becomes one input, bytes. */
-#define WEFT_FILE_MAX_BYTES (256u << 20)
 /** How long a named pipe may stay without a writer, ms. */
 #define WEFT_INPUT_PIPE_WAIT_MS 1000
 

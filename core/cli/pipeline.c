@@ -10,7 +10,7 @@ static const char help[] =
     "  dot FILE     the graph as Graphviz text: weft pipeline dot FILE | dot -Tsvg > graph.svg\n\n"
     "  --json             check: the result as JSON\n"
     "  --isolate none|all|NODE,...  as in weft run\n"
-    "  --catalogue DIR    use this catalogue instead of the search order\n\n"
+    "  --catalogue DIR    as in weft run\n\n"
     "exit codes: 0 the pipeline is good; 2 options or arguments are wrong; 4 it is not\n";
 
 static int run(int argc, char **argv);

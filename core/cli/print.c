@@ -79,6 +79,18 @@ static void print_path(const json_t *answer)
          json_number_value(json_object_get(json_object_get(answer, "timings"), "total_ms")));
 }
 
+/* Text given on the command line may be long. */
+#define SHOWN_BYTES 80
+
+static void print_given(const char *input, const char *value)
+{
+  gsize n = strlen(value), shown = n;
+  if (n > SHOWN_BYTES)
+    for (shown = SHOWN_BYTES; shown > 0 && (value[shown] & 0xC0) == 0x80;)
+      shown--;
+  fprintf(stderr, "--%s %.*s%s: ", input, (int)shown, value, shown < n ? "..." : "");
+}
+
 static int print_failure(const json_t *answer, GHashTable *given)
 {
   const json_t *error = json_object_get(answer, "error");
@@ -86,10 +98,11 @@ static int print_failure(const json_t *answer, GHashTable *given)
   const char *value = g_hash_table_lookup(given, input);
   fprintf(stderr, "weft run: ");
   if (value)
-    fprintf(stderr, "--%s %s: ", input, value);
-  if (node[0] && strcmp(node, input) != 0)
+    print_given(input, value);
+  const char *message = text_at(error, "message");
+  if (node[0] && strcmp(node, input) != 0 && !g_str_has_prefix(message, "node '"))
     fprintf(stderr, "node \"%s\": ", node);
-  fprintf(stderr, "%s (%s)\n", text_at(error, "message"), text_at(error, "code"));
+  fprintf(stderr, "%s (%s)\n", message, text_at(error, "code"));
   return WEFT_EXIT_FAILED;
 }
 

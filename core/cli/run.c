@@ -17,11 +17,12 @@ static const char help[] =
     "                         paths are relative to the working directory, - is standard input\n"
     "  --json                 the whole answer, weft.answer/1\n"
     "  --explain              path, versions, weights, recorded values and times\n"
-    "  --isolate none|all|NODE,...  which nodes run in processes of their own\n"
+    "  --isolate none|all|NODE,...  exactly these nodes run in processes of their own; without it those\n"
+    "                         that the file says, and plugins that did not come with Weft\n"
     "  --timeout TIME         the request ends after it: 500 ms, 2 s\n"
     "  --seed N               seed of everything random in the request (0)\n"
     "  --threads N            helpers (default: the processors this process may use)\n"
-    "  --catalogue DIR        use this catalogue instead of the search order\n\n"
+    "  --catalogue DIR        this catalogue and the one that came with Weft, instead of the search order\n\n"
     "exit codes: 0 answered; 1 a request failed; 2 options or arguments are wrong;\n"
     "            3 refused by a filter; 4 the pipeline file or the catalogue cannot be used\n";
 

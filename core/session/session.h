@@ -20,7 +20,7 @@
 typedef struct WeftSession WeftSession;
 
 typedef struct {
-  const char *catalogue;     /**< folder that replaces the search order; NULL: the search order */
+  const char *catalogue;     /**< with the bundled one instead of the search order; NULL: the search order */
   guint n_threads;           /**< 0: from affinity and cgroup */
   WeftBuildOptions build;    /**< worker_program may be NULL: the one that came with the program */
 } WeftSessionOptions;

@@ -219,6 +219,11 @@ static void test_run_bad_inputs(void)
   png[n / 2] ^= 0x55;
   write_file("corrupt.png", png, (gssize)n);
   write_file("empty.png", "", 0);
+  g_autofree char *most = at(work, "most.png"), *more = at(work, "more.png");
+  write_file("most.png", "", 0);
+  write_file("more.png", "", 0);
+  g_assert_cmpint(truncate(most, 64 << 20), ==, 0);
+  g_assert_cmpint(truncate(more, (64 << 20) + 1), ==, 0);
   write_file("latin1.txt", "caf\xe9 sept", 9);
   /* A RIFF header of 44,100 Hz with four samples. */
   static const guint8 wav[] = "RIFF\x2c\0\0\0WAVEfmt \x10\0\0\0\1\0\1\0\x44\xac\0\0\x88\x58\1\0\2\0\x10\0"
@@ -234,7 +239,8 @@ static void test_run_bad_inputs(void)
       {"--picture", "WORK", "directory"},             {"--picture", "WORK/pipe", "nobody writes"},
       {"--picture", SPEECH, "WAV"},                   {"--speech", PICTURE, "PNG"},
       {"--speech", "WORK/rate.wav", "44100"},         {"--words", "@WORK/latin1.txt", "offset 3"},
-      {"--words", "@WORK/none.txt", "no such file"},
+      {"--words", "@WORK/none.txt", "no such file"},  {"--picture", "WORK/most.png", "expected a PNG"},
+      {"--picture", "WORK/more.png", "67108865 bytes, the most that one input may have is 67108864"},
   };
   for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
     g_auto(Result) r = weft("run", PIPELINE, cases[i].option, cases[i].value, NULL);
