@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -222,6 +223,9 @@ int main(int argc, char **argv)
     fprintf(stderr, "usage: weft-probe FILE.so 3>REPORT\n");
     return 2;
   }
+  /* In a process group of its own it gets no Ctrl-C, and a plugin that hangs would outlive who asked. Whoever ended
+     before this line reads no report, and the first write ends the probe. */
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
   limit();
   doing("reading the manifest");
   g_autoptr(WeftElf) elf = weft_elf_read(argv[1], &error);

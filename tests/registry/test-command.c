@@ -2,6 +2,7 @@
 /* `weft plugin` as a person meets it: what is printed, as text and as JSON, and the exit codes. */
 #include <glib.h>
 #include <jansson.h>
+#include <signal.h>
 #include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
@@ -81,6 +82,40 @@ static void test_command_no_room(Fixture *f, gconstpointer unused)
   g_assert_cmpint(WEXITSTATUS(status), ==, 4);
   g_assert_false(g_file_test(database, G_FILE_TEST_EXISTS));
   check(f, "install % @/test-pass.so", 0, "installed pass", "");
+}
+
+/* Ctrl-C or a kill while a plugin hangs in its probe: the probe does not stay behind. */
+static void test_command_killed(Fixture *f, gconstpointer unused)
+{
+  g_autofree char *plugin = g_strconcat(plugins_slash, "test-hang-in-init.so", NULL), *children = NULL;
+  char *argv[] = {weft, "plugin", "install", "--catalogue", f->catalogue, plugin, NULL};
+  GPid pid;
+  g_assert_true(g_spawn_async(NULL, argv, NULL, G_SPAWN_DO_NOT_REAP_CHILD, NULL, NULL, &pid, NULL));
+  g_autofree char *list = g_strdup_printf("/proc/%d/task/%d/children", pid, pid);
+  for (int i = 0; i < 500 && (!children || !*children); i++) {
+    g_usleep(10000);
+    g_clear_pointer(&children, g_free);
+    if (!g_file_get_contents(list, &children, NULL, NULL))
+      break;
+  }
+  if (!children || !*children)
+    g_test_skip("this system does not list a process's children");
+  g_autofree char *exe = g_strdup_printf("/proc/%ld/exe", children ? strtol(children, NULL, 10) : 0);
+  g_autofree char *probe = NULL;
+  for (int i = 0; i < 500 && !g_str_has_suffix(probe ? probe : "", "weft-probe") && children; i++) {
+    g_usleep(10000);
+    g_free(probe);
+    probe = g_file_read_link(exe, NULL);
+  }
+  g_usleep(100000);
+  kill(pid, SIGKILL);
+  waitpid(pid, NULL, 0);
+  for (int i = 0; i < 500 && probe; i++) {
+    g_usleep(10000);
+    g_free(probe);
+    probe = g_file_read_link(exe, NULL);
+  }
+  g_assert_null(probe);
 }
 
 static void test_command_life_of_a_plugin(Fixture *f, gconstpointer unused)
@@ -186,6 +221,7 @@ int main(int argc, char **argv)
   weft = g_build_filename(build, "core", "cli", "weft", NULL);
   plugins_slash = g_build_filename(build, "tests", "plugins", "/", NULL);
   ADD("no-room", test_command_no_room);
+  ADD("killed", test_command_killed);
   ADD("usage", test_command_usage);
   ADD("life-of-a-plugin", test_command_life_of_a_plugin);
   ADD("refusals", test_command_refusals);
