@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "batch.h"
 #include "command.h"
+#include "cpus.h"
 #include "input.h"
 #include "manifest.h"
 #include "print.h"
@@ -105,8 +106,9 @@ static int take_option(Options *options, const char *name, const char *value)
       return weft_command_usage_error(&weft_command_run, "--seed %s: expected a number from 0 to %" G_GUINT64_FORMAT,
                                       value, G_MAXUINT64);
   } else if (strcmp(name, "threads") == 0) {
-    if (!g_ascii_string_to_unsigned(value, 10, 1, 1024, &n, NULL))
-      return weft_command_usage_error(&weft_command_run, "--threads %s: expected a number from 1 to 1024", value);
+    if (!g_ascii_string_to_unsigned(value, 10, 1, WEFT_THREADS_MAX, &n, NULL))
+      return weft_command_usage_error(&weft_command_run, "--threads %s: expected a number from 1 to %u", value,
+                                      WEFT_THREADS_MAX);
     options->session.n_threads = (guint)n;
   } else if (strcmp(name, "context") == 0 || strcmp(name, "set") == 0) {
     return weft_command_usage_error(&weft_command_run, "--%s: this version has no %s yet", name,

@@ -15,7 +15,7 @@ static void found_free(gpointer data)
   WeftFound *found = data;
   weft_plugin_row_free(found->row);
   if (found->manifest)
-    weft_manifest_unref(found->manifest);
+    weft_manifest_free(found->manifest);
   g_free(found->label);
   g_free(found->error);
   g_free(found->hint);

@@ -199,7 +199,7 @@ WeftInstallResult *weft_install_file(WeftRegistrar *registrar, const char *path,
     weft_registrar_refuse(registrar, &install.file, result->code, result->reason, &problem);
   g_clear_pointer(&install.bytes, g_bytes_unref);
   weft_elf_free(install.elf);
-  weft_manifest_unref(install.manifest);
+  weft_manifest_free(install.manifest);
   g_free(install.text);
   g_free(install.plugins);
   if (!problem)

@@ -59,15 +59,9 @@ static WeftPluginSpec *plugin_new(void)
   return plugin;
 }
 
-WeftManifest *weft_manifest_ref(WeftManifest *manifest)
+void weft_manifest_free(WeftManifest *manifest)
 {
-  g_atomic_ref_count_inc(&manifest->refs);
-  return manifest;
-}
-
-void weft_manifest_unref(WeftManifest *manifest)
-{
-  if (!manifest || !g_atomic_ref_count_dec(&manifest->refs))
+  if (!manifest)
     return;
   g_free(manifest->name);
   g_free(manifest->version);
@@ -297,7 +291,6 @@ WeftManifest *weft_manifest_parse(const char *text, gsize n_bytes, const char *s
     return NULL;
   }
   WeftManifest *manifest = g_new0(WeftManifest, 1);
-  g_atomic_ref_count_init(&manifest->refs);
   manifest->plugins = g_ptr_array_new_with_free_func(plugin_free);
   g_autoptr(GString) path = g_string_new(NULL);
   WeftJson json = {source, path, error};
@@ -305,6 +298,6 @@ WeftManifest *weft_manifest_parse(const char *text, gsize n_bytes, const char *s
   json_decref(root);
   if (ok)
     return manifest;
-  weft_manifest_unref(manifest);
+  weft_manifest_free(manifest);
   return NULL;
 }

@@ -71,20 +71,18 @@ typedef struct {
   guint contract;
   char *name, *version, *licence;
   GPtrArray *plugins;             /**< of WeftPluginSpec */
-  gatomicrefcount refs;
 } WeftManifest;
 
 /**
  * Parses and checks manifest.json. source: the name used in messages. Errors
  * (domain WEFT_ERROR) name the source, the JSON path, what was expected and
- * found. Returns transferred on success; free with weft_manifest_unref.
+ * found. Returns transferred on success; free with weft_manifest_free.
  */
 WeftManifest *weft_manifest_parse(const char *json, gsize n_bytes, const char *source, GError **error);
-WeftManifest *weft_manifest_ref(WeftManifest *manifest);
-void weft_manifest_unref(WeftManifest *manifest);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(WeftManifest, weft_manifest_unref)
+void weft_manifest_free(WeftManifest *manifest);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(WeftManifest, weft_manifest_free)
 
-/** The plugin of that id, or NULL: borrowed until unref. */
+/** The plugin of that id, or NULL: borrowed until free. */
 const WeftPluginSpec *weft_manifest_find(const WeftManifest *manifest, const char *id);
 const WeftPortSpec *weft_plugin_spec_input(const WeftPluginSpec *plugin, const char *name);
 const WeftPortSpec *weft_plugin_spec_output(const WeftPluginSpec *plugin, const char *name);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cpus.h"
 
+#include "hosttable.h"
+
 #include <limits.h>
 #include <sched.h>
 #include <stdio.h>
@@ -125,6 +127,8 @@ uint32_t weft_cpus_available(void)
     unsigned long n = strtoul(text, &end, 10);
     if (!*end && n >= 1 && n <= WEFT_THREADS_MAX)
       return (uint32_t)n;
+    weft_host_table()->log(WEFT_LOG_WARNING, "WEFT_THREADS=%.40s: expected a number from 1 to %u; it is not followed", text,
+                           WEFT_THREADS_MAX);
   }
   cpu_set_t set;
   uint32_t n = 1;

@@ -187,7 +187,7 @@ void weft_driver_free(WeftDriver *d)
   g_array_unref(d->bound);
   g_ptr_array_unref(d->owned);
   g_ptr_array_unref(d->aligned);
-  weft_manifest_unref(d->manifest);
+  weft_manifest_free(d->manifest);
   g_free(d->model_folder);
   g_free(d->model_digest);
   g_free(d);

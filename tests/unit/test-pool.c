@@ -184,16 +184,26 @@ static void test_pool_quota(void)
   g_assert_cmpint(system(command), ==, 0);
 }
 
+static void keep_line(void *data, uint32_t level, const char *line)
+{
+  g_strlcpy(data, line, 256);
+}
+
 static void test_pool_environment(void)
 {
+  char said[256] = "";
+  weft_host_set_log(keep_line, said);
   g_setenv("WEFT_THREADS", "7", TRUE);
   g_assert_cmpuint(weft_cpus_available(), ==, 7);
   g_setenv("WEFT_THREADS", "256", TRUE);
   g_assert_cmpuint(weft_cpus_available(), ==, 256);
+  g_assert_cmpstr(said, ==, "");
   g_setenv("WEFT_THREADS", "257", TRUE);
   g_assert_cmpuint(weft_cpus_available(), <, 257);
   g_setenv("WEFT_THREADS", "x", TRUE);
   g_assert_cmpuint(weft_cpus_available(), >, 0);
+  g_assert_cmpstr(said, ==, "WEFT_THREADS=x: expected a number from 1 to 256; it is not followed");
+  weft_host_set_log(NULL, NULL);
   g_unsetenv("WEFT_THREADS");
 }
 
