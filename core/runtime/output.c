@@ -37,6 +37,25 @@ static int64_t rows_of_item(const struct weft_port *port, const struct weft_call
   return sum < 0 ? 0 : sum;
 }
 
+/* Terms come from the plugin, perhaps from a worker: what they add up to must not wrap around, nor the room for splits
+   of as many rows: rows of 0 bytes too are at most as many as the arena has bytes. */
+static int add_rows(int64_t *n_rows, int64_t n)
+{
+  return n >= 0 && !__builtin_add_overflow(*n_rows, n, n_rows) && *n_rows <= (int64_t)WEFT_ARENA_BYTES_MAX;
+}
+
+/* Rows of one group by the port's terms; -1: more than can be counted. */
+static int64_t rows_of_group(const struct weft_port *port, int64_t rows)
+{
+  int64_t sum = 0;
+  for (uint32_t t = 0; t < port->n_terms; t++) {
+    int64_t n = port->terms[t].of == WEFT_COUNT_ROWS ? rows : 1;
+    if (__builtin_mul_overflow(n, port->terms[t].factor, &n) || __builtin_add_overflow(sum, n, &sum))
+      return -1;
+  }
+  return sum < 0 ? 0 : sum;
+}
+
 static weft_status exact_groups(struct weft_frame *frame, const struct weft_port *port, const struct weft_call *call,
                                 struct weft_output *output)
 {
@@ -60,10 +79,8 @@ static weft_status exact_groups(struct weft_frame *frame, const struct weft_port
       } else {
         rows = weft_rows_of(input, j).end - weft_rows_of(input, j).begin;
       }
-      int64_t sum = 0;
-      for (uint32_t t = 0; t < port->n_terms; t++)
-        sum += port->terms[t].factor * (port->terms[t].of == WEFT_COUNT_ROWS ? rows : 1);
-      n_rows += sum < 0 ? 0 : sum;
+      if (!add_rows(&n_rows, rows_of_group(port, rows)))
+        return WEFT_NO_MEMORY;
       output->splits[1][++g] = n_rows;
     }
     output->splits[0][j + 1] = g;
@@ -83,8 +100,7 @@ static weft_status ragged_rows(struct weft_frame *frame, const struct value *val
   int64_t n_rows = 0, n_groups = 0;
   output->splits[0][0] = 0;
   for (uint32_t j = 0; j < call->n_items; j++) {
-    int64_t n = rows_of_item(port, call, j);
-    if (n < 0 || __builtin_add_overflow(n_rows, n, &n_rows))
+    if (!add_rows(&n_rows, rows_of_item(port, call, j)))
       return WEFT_NO_MEMORY;
     output->splits[0][j + 1] = value->kind == WEFT_ROWS_EXACT ? n_rows : 0;
     for (uint32_t k = 0; k < call->n_inputs; k++)

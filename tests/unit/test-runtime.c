@@ -278,6 +278,36 @@ static void test_runtime_dynamic_limit(void)
   fx_clear(&fx);
 }
 
+static weft_status never(void *instance, struct weft_call *call)
+{
+  g_assert_not_reached();
+  return WEFT_OK;
+}
+
+/* Counts of rows that wrap around would leave less room than is announced, for rows without bytes too. */
+static void test_runtime_rows_beyond_counting(void)
+{
+  static const struct weft_rows_term terms[] = {
+    {0, WEFT_COUNT_ROWS, INT64_MAX}, {0, WEFT_COUNT_ROWS, INT64_C(1) << 61}, {0, WEFT_COUNT_GROUPS, INT64_MAX / 2}};
+  static const uint32_t kinds[] = {WEFT_ROWS_EXACT, WEFT_ROWS_BOUNDED};
+  for (uint32_t i = 0; i < 2 * G_N_ELEMENTS(terms); i++) {
+    struct fx fx;
+    fx_init(&fx, 1);
+    uint32_t value = fx_input(&fx, "text");
+    if (kinds[i % 2] == WEFT_ROWS_EXACT)
+      value = fx_node(&fx, "words", FX(fx_words, NULL), fx_groups, &value, 1);
+    struct weft_port port = {.name = "empty", .dtype = {WEFT_DTYPE_UINT, 8, 1}, .rank = 2, .dims = {-1, 0},
+                             .n_split_levels = 2, .rows_kind = kinds[i % 2], .n_terms = 1, .terms = &terms[i / 2]};
+    fx_node(&fx, "many", FX(never, NULL), port, &value, 1);
+    fx_seal(&fx, 4);
+    const char *texts[] = {"a few words more", "and more of them", "and", "more"};
+    struct weft_frame *frame = fx_run(&fx, texts, 4);
+    g_assert_cmpint(weft_frame_status(frame, 0), ==, WEFT_NO_MEMORY);
+    weft_frame_release(frame);
+    fx_clear(&fx);
+  }
+}
+
 static weft_status unwanted(void *instance, struct weft_call *call)
 {
   g_assert_cmpuint(call->outputs[0].wanted, ==, 0);
@@ -475,6 +505,7 @@ int main(int argc, char **argv)
   g_test_add_func("/runtime/batch-same-bytes", test_runtime_batch_same_bytes);
   g_test_add_func("/runtime/limits", test_runtime_limits);
   g_test_add_func("/runtime/dynamic-limit", test_runtime_dynamic_limit);
+  g_test_add_func("/runtime/rows-beyond-counting", test_runtime_rows_beyond_counting);
   g_test_add_func("/runtime/unwanted", test_runtime_unwanted);
   g_test_add_func("/runtime/contract", test_runtime_contract);
   g_test_add_func("/runtime/silent", test_runtime_silent);
