@@ -8,8 +8,8 @@
  * Codes of refusals (stable): unreadable, no-plugin, bad-manifest,
  * other-contract, other-machine, more-symbols, conflict, cannot-load,
  * missing-library, no-entry, init-failed, no-node, bad-node, any-node,
- * create-failed, other-ports, crashed, exited, hung,
- * noisy.
+ * create-failed, other-ports, starts-threads, takes-signals, crashed, exited,
+ * hung, noisy.
  */
 #ifndef WEFT_CORE_INSTALL_H
 #define WEFT_CORE_INSTALL_H

@@ -160,6 +160,42 @@ static void compare_port(const char *file, const char *id, const WeftPortSpec *s
            file, id, said->name);
 }
 
+/* What a plugin may not change, as it was before the file was loaded. */
+static struct {
+  guint n_threads;
+  struct sigaction signals[NSIG];
+} before;
+
+static guint count_threads(void)
+{
+  g_autoptr(GDir) tasks = g_dir_open("/proc/self/task", 0, NULL);
+  guint n = 0;
+  while (tasks && g_dir_read_name(tasks))
+    n++;
+  return n;
+}
+
+static void remember(void)
+{
+  before.n_threads = count_threads();
+  for (int i = 1; i < NSIG; i++)
+    sigaction(i, NULL, &before.signals[i]);
+}
+
+static void check_manners(const char *file, const WeftPluginSpec *plugin)
+{
+  guint n = count_threads();
+  if (plugin->fork_safe && n > before.n_threads)
+    refuse("starts-threads", "%s: plugin \"%s\": runs threads before activate (%u), so that a process with it cannot be "
+           "forked; start them in activate, or say \"fork_safe\": false", file, plugin->id, n - before.n_threads);
+  for (int i = 1; i < NSIG; i++) {
+    struct sigaction now;
+    if (sigaction(i, NULL, &now) == 0 && now.sa_handler != before.signals[i].sa_handler)
+      refuse("takes-signals", "%s: plugin \"%s\": changes what SIG%s does; signals belong to the program", file, plugin->id,
+             sigabbrev_np(i) ? sigabbrev_np(i) : "?");
+  }
+}
+
 /* Without a model and with all defaults an instance can be made: do its ports match? */
 static void check_ports(const char *file, const WeftPluginSpec *plugin, const struct weft_node *node)
 {
@@ -189,6 +225,7 @@ static void check_ports(const char *file, const WeftPluginSpec *plugin, const st
            plugin->outputs->len, ports.n_outputs);
   for (guint i = 0; i < plugin->outputs->len; i++)
     compare_port(file, plugin->id, g_ptr_array_index(plugin->outputs, i), &ports.outputs[i]);
+  check_manners(file, plugin);
   doing("freeing \"%s\" (destroy)", plugin->id);
   node->destroy(instance);
 }
@@ -196,6 +233,7 @@ static void check_ports(const char *file, const WeftPluginSpec *plugin, const st
 static void check_plugin(const char *file, struct weft_module *module, const WeftPluginSpec *plugin)
 {
   char message[WEFT_MESSAGE_BYTES];
+  check_manners(file, plugin);
   if (strcmp(plugin->kind, WEFT_KIND_COMPUTE) == 0) {
     doing("asking for the compute table of \"%s\"", plugin->id);
     if (!weft_module_extension(module, plugin->id, WEFT_COMPUTE_ID))
@@ -234,6 +272,7 @@ int main(int argc, char **argv)
   g_autoptr(WeftManifest) manifest = elf ? weft_manifest_parse(json, n_bytes, argv[1], &error) : NULL;
   if (!manifest)
     refuse("bad-manifest", "%s", error->message);
+  remember();
   doing("loading the file (init)");
   weft_status status = weft_module_load(argv[1], &module, message);
   if (status != WEFT_OK)

@@ -133,6 +133,10 @@ static const struct {
   {"other-draft-entry", "other-contract", "FILE: built for draft 999 of the plugin contract, this host speaks draft 1; build "
                                           "the plugin against the headers of this version of Weft"},
   {"other-ports", "other-ports", "FILE: plugin \"other-ports\", output \"y\": dim 1 is 16 in the manifest, 8 by `ports`"},
+  {"starts-threads", "starts-threads", "FILE: plugin \"starts-threads\": runs threads before activate (1), so that a "
+                                       "process with it cannot be forked; start them in activate, or say \"fork_safe\": false"},
+  {"takes-signals", "takes-signals", "FILE: plugin \"takes-signals\": changes what SIGTERM does; signals belong to the "
+                                     "program"},
   {"two-symbols", "more-symbols", "FILE: exports \"helper\"; a plugin exports weft_entry alone, or its names meet those of "
                                   "other plugins: compile with -fvisibility=hidden and link with -Wl,--exclude-libs,ALL"},
 };
