@@ -199,7 +199,9 @@ static void run_frame(WeftSession *session, const WeftQuery *queries, guint n, j
                              (double)(now_ns() - begin) / 1e6};
   for (guint i = 0; i < n; i++) {
     if (status != WEFT_OK && !errors[i])
-      errors[i] = g_error_new(WEFT_ERROR, status, "the request could not be taken: %s", weft_status_name(status));
+      errors[i] = g_error_new(WEFT_ERROR, status, "the request could not be taken: %s%s", weft_status_name(status),
+                              status == WEFT_NO_MEMORY ? " (a frame reserves more than 8 GiB of addresses, of which it "
+                                                         "uses little: ulimit -v must allow them)" : "");
     answers[i] = weft_answer_new(&source, &queries[i], frame, i, errors[i]);
     g_clear_error(&errors[i]);
   }

@@ -161,6 +161,9 @@ int weft_control_receive(int socket, struct weft_control_buffer *buffer, int fla
     return n == 0 || errno == ECONNRESET ? EPIPE : errno;
   take_fds(&message, fds, &n_fds);
   error = check(&head, n, &message, n_fds);
+  /* Cut although there was room: it is this process that may open no more descriptors. */
+  if (message.msg_flags & MSG_CTRUNC && n_fds <= WEFT_CONTROL_MAX_FDS)
+    error = EMFILE;
   if (!error && head.flags & IN_MEMFD) {
     error = grow(buffer, head.n_bytes);
     if (!error)

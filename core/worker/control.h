@@ -55,7 +55,7 @@ struct weft_control_buffer {
 void weft_control_clear(struct weft_control_buffer *buffer);
 /**
  * Waits for a message unless flags has MSG_DONTWAIT. 0, or an errno: EAGAIN,
- * EPIPE (the other end is closed), EPROTO (no message of ours), ENOMEM.
+ * EPIPE (the other end is closed), EPROTO (no message of ours), ENOMEM, EMFILE.
  * out: data borrowed until the next call with this buffer; descriptors are the receiver's.
  */
 int weft_control_receive(int socket, struct weft_control_buffer *buffer, int flags, struct weft_message *out);

@@ -284,6 +284,15 @@ void weft_life_no_memory(struct weft_worker *worker)
   snprintf(worker->failure, WEFT_MESSAGE_BYTES, "%s: no memory to talk to its worker", worker->label);
 }
 
+static void no_descriptor(struct weft_worker *worker)
+{
+  if (worker->failure_status != WEFT_OK)
+    return;
+  worker->failure_status = WEFT_UNAVAILABLE;
+  snprintf(worker->failure, WEFT_MESSAGE_BYTES, "%s: too many open files to talk to its worker; allow more with ulimit -n",
+           worker->label);
+}
+
 /** Most messages handled in one go: a worker that floods the channel must not starve the others. */
 #define BATCH 64
 
@@ -302,6 +311,8 @@ static void on_control(struct weft_worker *worker, struct weft_setup *setup)
     }
     if (error == ENOMEM)
       weft_life_no_memory(worker);
+    else if (error == EMFILE)
+      no_descriptor(worker);
     else if (error != EPIPE)
       worker->broken = 1;
     close_fd(&worker->control);

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -357,6 +358,30 @@ static void test_setup_last_word(void)
   g_assert_cmpint(atomic_load(&worker.state), ==, WEFT_WORKER_ENDING);
 }
 
+/* Descriptors that this process cannot take are its own lack, not the worker's fault. */
+static void test_setup_no_descriptor(void)
+{
+  struct rlimit limit, none;
+  struct weft_control_buffer buffer = {0};
+  struct weft_message got, sent = {.kind = WEFT_CONTROL_LOG, .n_fds = 1, .fds = {0}};
+  int ends[2];
+  g_assert_cmpint(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), ==, 0);
+  g_assert_cmpint(weft_control_send(ends[0], &sent, 0), ==, 0);
+  g_assert_cmpint(weft_control_send(ends[0], &sent, 0), ==, 0);
+  g_assert_cmpint(getrlimit(RLIMIT_NOFILE, &limit), ==, 0);
+  none = (struct rlimit){1, limit.rlim_max};
+  setrlimit(RLIMIT_NOFILE, &none);
+  int error = weft_control_receive(ends[1], &buffer, 0, &got);
+  setrlimit(RLIMIT_NOFILE, &limit);
+  g_assert_cmpint(error, ==, EMFILE);
+  g_assert_cmpint(weft_control_receive(ends[1], &buffer, 0, &got), ==, 0);
+  g_assert_cmpuint(got.n_fds, ==, 1);
+  weft_message_close(&got);
+  weft_control_clear(&buffer);
+  close(ends[0]);
+  close(ends[1]);
+}
+
 int main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
@@ -367,6 +392,7 @@ int main(int argc, char **argv)
   g_test_add_func("/worker-setup/last-word", test_setup_last_word);
   g_test_add_func("/worker-setup/activate-again", test_setup_activate_again);
   g_test_add_func("/worker-setup/thread", test_setup_thread);
+  g_test_add_func("/worker-setup/no-descriptor", test_setup_no_descriptor);
   g_test_add_func("/worker-setup/no-memory", test_setup_no_memory);
   g_test_add_func("/worker-setup/large-config", test_setup_large_config);
   g_test_add_func("/worker-setup/wrong-module", test_setup_wrong_module);
