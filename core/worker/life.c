@@ -284,7 +284,7 @@ void weft_life_no_memory(struct weft_worker *worker)
   snprintf(worker->failure, WEFT_MESSAGE_BYTES, "%s: no memory to talk to its worker", worker->label);
 }
 
-static void no_descriptor(struct weft_worker *worker)
+void weft_life_no_descriptor(struct weft_worker *worker)
 {
   if (worker->failure_status != WEFT_OK)
     return;
@@ -312,7 +312,7 @@ static void on_control(struct weft_worker *worker, struct weft_setup *setup)
     if (error == ENOMEM)
       weft_life_no_memory(worker);
     else if (error == EMFILE)
-      no_descriptor(worker);
+      weft_life_no_descriptor(worker);
     else if (error != EPIPE)
       worker->broken = 1;
     close_fd(&worker->control);

@@ -246,7 +246,10 @@ static int on_forked(struct weft_worker *worker, struct weft_reader *reader, str
     return 1;
   }
   int fd = weft_message_take(message, 0);
+  errno = 0;
   if (fd < 0 || !is_our_worker(worker, fd, &pid)) {
+    if (errno == EMFILE) /* what would say so could not be opened */
+      weft_life_no_descriptor(worker);
     if (fd >= 0)
       close(fd);
     return 0;

@@ -104,5 +104,6 @@ int weft_talk_handle(struct weft_worker *worker, struct weft_message *message, s
 void weft_life_ended(struct weft_worker *worker, int code, int status);
 void weft_life_check_alive(struct weft_worker *worker);
 void weft_life_no_memory(struct weft_worker *worker);
+void weft_life_no_descriptor(struct weft_worker *worker);
 
 #endif
