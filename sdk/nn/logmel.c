@@ -35,6 +35,8 @@ void weft_logmel_settings_read(struct weft_json *json, struct weft_logmel_settin
   out->normalize = weft_json_bool_or(json, "do_normalize", 1);
   out->mean = weft_json_number_or(json, "mean", -4.2677393, -1e6, 1e6);
   out->std = weft_json_number_or(json, "std", 4.5689974, 1e-9, 1e6);
+  out->has_level = weft_json_has(json, "weft_level_db");
+  out->level_db = weft_json_number_or(json, "weft_level_db", 0, -100, 0);
 }
 
 static double mel_of(double hz)
@@ -137,13 +139,25 @@ static void transform(const struct weft_logmel *mel, const float *samples, struc
   weft_fft_power(&mel->fft, work->points, work->power, work->fft);
 }
 
-static void frame_of(const struct weft_logmel *mel, const struct work *work, float *out)
+/* What the power of n samples is multiplied with to reach the level; silence stays silence. */
+static double level_factor(const struct weft_logmel_settings *settings, const float *samples, int64_t n)
+{
+  double sum = 0.0;
+  if (!settings->has_level)
+    return 1.0;
+  for (int64_t i = 0; i < n; i++)
+    sum += (double)samples[i] * samples[i];
+  return sum > 0.0 ? pow(10.0, settings->level_db / 10.0) * (double)n / sum : 1.0;
+}
+
+static void frame_of(const struct weft_logmel *mel, const struct work *work, double factor, float *out)
 {
   for (int32_t b = 0; b < mel->settings.n_bins; b++) {
     const struct triangle *triangle = &mel->triangles[b];
     double sum = 0.0;
     for (int32_t k = 0; k < triangle->n; k++)
       sum += mel->weights[triangle->weights + k] * work->power[triangle->first + k];
+    sum *= factor;
     out[b] = (float)log(sum > FLOOR ? sum : FLOOR);
   }
 }
@@ -168,12 +182,13 @@ weft_status weft_logmel_run(const struct weft_logmel *mel, const float *samples,
   if (status != WEFT_OK)
     return status;
   struct work *work = scratch;
+  double factor = level_factor(s, samples, n);
   int64_t n_frames = 1 + (n - WEFT_LOGMEL_FRAME) / WEFT_LOGMEL_HOP, n_bins = s->n_bins;
   if (n_frames > s->n_frames)
     n_frames = s->n_frames;
   for (int64_t t = 0; t < n_frames; t++) {
     transform(mel, samples + t * WEFT_LOGMEL_HOP, work);
-    frame_of(mel, work, out + t * n_bins);
+    frame_of(mel, work, factor, out + t * n_bins);
   }
   memset(out + n_frames * n_bins, 0, (size_t)((s->n_frames - n_frames) * n_bins) * sizeof *out);
   float mean = (float)s->mean, width = (float)(s->std * 2);

@@ -16,6 +16,11 @@
  * window, power spectrum of 512 points, mel filters from 20 Hz to half the
  * rate, natural logarithm not below that of 1.192e-07. Cut or filled with zeros
  * to `n_frames`, then (x - mean) / (2 std).
+ *
+ * A key of Weft's own, `weft_level_db` (-100..0, dB of full scale), brings each
+ * recording to that root mean square first, so that neither its level nor a
+ * quiet background is left to see: what lies far below the level falls to the
+ * floor. Without the key the samples are taken as they are.
  * [new, free: control thread; others: any thread]
  */
 #ifndef WEFT_NN_LOGMEL_H
@@ -35,6 +40,8 @@ struct weft_logmel_settings {
   int32_t n_frames;  /**< max_length */
   int32_t normalize; /**< do_normalize */
   double mean, std;
+  int32_t has_level; /**< weft_level_db is given */
+  double level_db;
 };
 
 /** Reads preprocessor_config.json; errors are remembered in json. Defaults as transformers'. */

@@ -70,6 +70,38 @@ static void test_logmel_reference(gconstpointer settings_name)
   g_free((void *)bytes.data);
 }
 
+/* A recording brought to a level gives the features of the same recording made as loud by hand, whatever its own level. */
+static void test_logmel_level(void)
+{
+  enum { N = 4000 };
+  struct weft_logmel_settings settings;
+  struct weft_logmel *plain = make("narrow", &settings), *leveled;
+  char message[WEFT_MESSAGE_BYTES];
+  settings.has_level = 1;
+  settings.level_db = -42;
+  g_assert_cmpint(weft_logmel_new(&settings, &leveled, message), ==, WEFT_OK);
+  float loud[N], right[N];
+  double sum = 0;
+  for (int i = 0; i < N; i++) {
+    loud[i] = 0.5f * sinf(0.05f * (float)i) + 0.1f * sinf(0.4f * (float)i);
+    sum += (double)loud[i] * loud[i];
+  }
+  for (int i = 0; i < N; i++)
+    right[i] = (float)(loud[i] * pow(10, -42.0 / 20) / sqrt(sum / N));
+  weft_status status;
+  g_autofree float *a = run(leveled, &settings, loud, N, &status), *b = run(plain, &settings, right, N, &status);
+  double worst = 0;
+  for (int64_t k = 0; k < settings.n_frames * settings.n_bins; k++)
+    worst = MAX(worst, fabs((double)a[k] - b[k]));
+  g_assert_cmpfloat(worst, <=, BAR);
+  float silence[N] = {0};
+  g_autofree float *c = run(leveled, &settings, silence, N, &status);
+  g_assert_cmpint(status, ==, WEFT_OK);
+  g_assert_true(isfinite(c[0]));
+  weft_logmel_free(plain);
+  weft_logmel_free(leveled);
+}
+
 static void test_logmel_bad_samples(void)
 {
   struct weft_logmel_settings settings;
@@ -118,6 +150,7 @@ int main(int argc, char **argv)
   g_test_add_data_func("/logmel/reference/narrow", "narrow", test_logmel_reference);
   g_test_add_data_func("/logmel/reference/plain", "plain", test_logmel_reference);
   g_test_add_data_func("/logmel/reference/odd", "odd", test_logmel_reference);
+  g_test_add_func("/logmel/level", test_logmel_level);
   g_test_add_func("/logmel/bad-samples", test_logmel_bad_samples);
   g_test_add_func("/logmel/bad-settings", test_logmel_bad_settings);
   return g_test_run();

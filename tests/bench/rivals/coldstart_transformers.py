@@ -35,8 +35,9 @@ def main(models, picture, speech, words):
     pixels = processor(image, return_tensors="pt", input_data_format="channels_last")["pixel_values"]
     with wave.open(speech) as file:
         samples = np.frombuffer(file.readframes(file.getnframes()), np.int16).astype(np.float32) / 32768
-        features = ASTFeatureExtractor.from_pretrained(f"{models}/ast")(
-            samples, sampling_rate=file.getframerate(), return_tensors="pt")["input_values"]
+        extractor = ASTFeatureExtractor.from_pretrained(f"{models}/ast")
+        samples = samples * (10 ** (extractor.weft_level_db / 20) / np.sqrt(np.mean(samples ** 2)))
+        features = extractor(samples, sampling_rate=file.getframerate(), return_tensors="pt")["input_values"]
     ids = BertTokenizerFast(tokenizer_file=f"{models}/bert/tokenizer.json")(words, return_tensors="pt")
     tokens = {
         "picture": ViTModel.from_pretrained(f"{models}/vit")(pixels).last_hidden_state[0],

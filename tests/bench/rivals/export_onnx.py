@@ -38,8 +38,9 @@ def main(models, picture, speech, words, out):
         image, return_tensors="pt", input_data_format="channels_last")["pixel_values"]
     with wave.open(speech) as file:
         samples = np.frombuffer(file.readframes(file.getnframes()), np.int16).astype(np.float32) / 32768
-        features = ASTFeatureExtractor.from_pretrained(f"{models}/ast")(
-            samples, sampling_rate=file.getframerate(), return_tensors="pt")["input_values"]
+        extractor = ASTFeatureExtractor.from_pretrained(f"{models}/ast")
+        samples = samples * (10 ** (extractor.weft_level_db / 20) / np.sqrt(np.mean(samples ** 2)))
+        features = extractor(samples, sampling_rate=file.getframerate(), return_tensors="pt")["input_values"]
     ids = BertTokenizerFast(tokenizer_file=f"{models}/bert/tokenizer.json")(words, return_tensors="pt")["input_ids"]
     export(ViTModel.from_pretrained(f"{models}/vit", attn_implementation="eager"), pixels, f"{out}/vit")
     export(ASTModel.from_pretrained(f"{models}/ast", attn_implementation="eager"), features, f"{out}/ast")
