@@ -20,6 +20,13 @@ def head(path, linear, temperature):
     folder(path, config, {"weight": linear.weight, "bias": linear.bias})
 
 
+def add_level(path):
+    """Tells plugins/ast the level that every recording is brought to; transformers ignores the key."""
+    config = json.loads(path.read_text())
+    config["weft_level_db"] = sound.LEVEL_DB
+    path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
+
+
 def write(out, vit, ast, bert, tok, fusion, temperatures):
     """One complete set of models under `out`."""
     vit.encoder.save_pretrained(out / "vit")
@@ -28,6 +35,7 @@ def write(out, vit, ast, bert, tok, fusion, temperatures):
     ast.encoder.save_pretrained(out / "ast")
     ASTFeatureExtractor(sampling_rate=sound.RATE, num_mel_bins=sound.BINS, max_length=sound.FRAMES, mean=sound.MEAN,
                         std=sound.STD, do_normalize=True, feature_size=1).save_pretrained(out / "ast")
+    add_level(out / "ast" / "preprocessor_config.json")
     bert.encoder.save_pretrained(out / "bert")
     tok.save(str(out / "bert" / "tokenizer.json"))
     vocab = sorted(tok.get_vocab(), key=tok.get_vocab().get)

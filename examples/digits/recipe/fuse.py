@@ -202,7 +202,7 @@ def start_value(modality, classifier, bank, linear, steps=1500, scale=1 / 0.9):
         schedule.step()
 
 
-def train_fusion(banks, val_banks, classifiers, steps=1500, seed=4, gate_loss=0.02, teach=0.2):
+def train_fusion(banks, val_banks, classifiers, steps=1500, seed=4, gate_loss=0.0, teach=0.2):
     """Trains on every subset of the modalities at once (modality dropout without the chance of it).
 
     Alone, a modality is also taught to answer as its own head does, and a gate to say whether that head is right.

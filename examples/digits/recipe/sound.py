@@ -16,6 +16,7 @@ BINS, FRAMES = 48, 48
 MEAN, STD = -5.5, 4.0
 FLOOR = 1.192092955078125e-07
 LOG_FLOOR = math.log(FLOOR)
+LEVEL_DB = -42.0  # root mean square of every clip before the transform: what lies 30-40 dB lower drops to the floor
 DB = math.log(10) / 10
 
 
@@ -26,24 +27,30 @@ def _constants():
     return torch.from_numpy(mel), torch.from_numpy(np.hanning(FRAME))
 
 
+def level(x):
+    """Brings a clip to LEVEL_DB (dB of full scale, root mean square over all of it), as plugins/ast does."""
+    rms = x.square().mean().sqrt()
+    return x * (10 ** (LEVEL_DB / 20) / rms) if rms > 0 else x
+
+
 def log_mel(samples):
-    """Log-mel [frames, BINS] of one clip (float32 in -1..1), neither padded nor normalised."""
+    """Log-mel [frames, BINS] of one clip brought to LEVEL_DB, without the floor, neither padded nor normalised."""
     mel, window = _constants()
-    x = torch.as_tensor(samples, dtype=torch.float64)
+    x = level(torch.as_tensor(samples, dtype=torch.float64))
     if len(x) < FRAME:
         x = F.pad(x, (0, FRAME - len(x)))
     x = x.unfold(0, FRAME, HOP)
     x = x - x.mean(1, keepdim=True)
     x = torch.cat([x[:, :1] * (1 - 0.97), x[:, 1:] - 0.97 * x[:, :-1]], 1) * window
     power = torch.fft.rfft(x, N_FFT).abs() ** 2
-    return (power @ mel).clamp_min(FLOOR).log().float()
+    return (power @ mel).clamp_min(1e-14).log().float()
 
 
 def model_input(mels):
     """What ASTFeatureExtractor hands to the model, for a list of log_mel(): [n, FRAMES, BINS]."""
     out = torch.zeros(len(mels), FRAMES, BINS)
     for row, mel in zip(out, mels):
-        row[:len(mel)] = mel[:FRAMES]
+        row[:len(mel)] = mel[:FRAMES].clamp_min(LOG_FLOOR)
     return (out - MEAN) / (2 * STD)
 
 
@@ -111,7 +118,8 @@ def augment(x, lengths, hard=0.45, strength=1.0, mask=True):
     x = (mixed + (hiss.unsqueeze(1) * slope).unsqueeze(1) * torch.rand(n, FRAMES, BINS).clamp_min(0.05)).log()
     curve = F.interpolate(torch.randn(n, 1, 5) * 3 * DB * s, size=BINS, mode="linear", align_corners=True)
     tilt = torch.linspace(-1, 1, BINS).view(1, 1, -1) * (u(-5, 5) * DB * s).view(-1, 1, 1)
-    x = x + curve + tilt + (u(-26, 8) * DB).view(-1, 1, 1)
+    x = x + curve + tilt
+    x = x + (level / power(x)).log().view(-1, 1, 1) + (u(-4, 4) * DB).view(-1, 1, 1)
     lead = (torch.rand(n) * 9).long() * (torch.rand(n) < 0.25) - (torch.rand(n) * 3).long() * (torch.rand(n) < 0.25)
     source = t - lead.unsqueeze(1)
     quiet = LOG_FLOOR + u(0, 5).view(-1, 1, 1) + torch.randn(n, FRAMES, BINS) * 0.5
