@@ -15,7 +15,7 @@ import torch
 from recipe import data, encoders, export, figures, fuse, models, text
 from recipe.encoders import log
 
-STEPS = {"vit": 2000, "vit-second": 700, "bert": 2000, "voices": 1200, "ast": 530, "ast-second": 300, "fuse": 800}
+STEPS = {"vit": 2000, "vit-second": 700, "bert": 2000, "voices": 1200, "ast": 530, "ast-second": 600, "fuse": 800}
 SECOND = {"seed": 33, "lr": 1.5e-3, "keep": 0.75, "batch": 64, "hard": 0.15, "strength": 0.85, "mask": False}
 
 
@@ -92,7 +92,7 @@ def finish(fold, out):
     ast = hear(fold)
     _, _, calibration, test = encoders.split_clips(() if fold == "all" else (fold,))
     torch.manual_seed(12)
-    banks = pictures, fuse.speech_bank(ast, calibration, 6000, strength=1.3), words
+    banks = pictures, fuse.speech_bank(ast, calibration, 6000, strength=1.8), words
     val = val_pictures, fuse.speech_bank(ast, calibration, 1500), val_words
     fusion = fuse.train_fusion(banks, val, (vit, ast, bert), STEPS["fuse"])
     temperatures = [fuse.fit_temperature(b.logits[b.digits >= 0], b.digits[b.digits >= 0]) for b in val]

@@ -106,13 +106,13 @@ class Ema:
 
 
 def optimizer(model, lr, decay, steps, warmup=0.05, slow=()):
-    """AdamW (no decay on vectors) and a one-cycle cosine schedule; parameters in `slow` learn at a thirtieth."""
+    """AdamW (no decay on vectors) and a one-cycle cosine schedule; parameters in `slow` learn at a three-hundredth."""
     late = {id(p) for p in slow}
     flat = [p for p in model.parameters() if p.ndim < 2 and id(p) not in late]
     deep = [p for p in model.parameters() if p.ndim >= 2 and id(p) not in late]
     groups = [{"params": deep, "weight_decay": decay}, {"params": flat, "weight_decay": 0.0}]
     if slow:
-        groups.append({"params": slow, "weight_decay": 0.0, "lr": lr / 30})
+        groups.append({"params": slow, "weight_decay": 0.0, "lr": lr / 300})
     opt = torch.optim.AdamW(groups, lr=lr, betas=(0.9, 0.98))
 
     def rate(i):
