@@ -19,6 +19,11 @@ static int run(int argc, char **argv)
 {
   if (argc != 3 || strcmp(argv[1], "digest") != 0)
     return weft_command_usage_error(&weft_command_model, "expected: digest DIR");
+  g_autofree char *config = g_build_filename(argv[2], "config.json", NULL);
+  if (!g_file_test(config, G_FILE_TEST_IS_REGULAR)) {
+    fprintf(stderr, "weft model: %s: is no model folder, it has no config.json\n", argv[2]);
+    return WEFT_EXIT_FAILED;
+  }
   g_autoptr(GError) error = NULL;
   WeftSessionOptions options = {0};
   g_autoptr(WeftSession) session = weft_session_new(&options, &error);

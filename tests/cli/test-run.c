@@ -379,6 +379,16 @@ static void test_run_explain(void)
   assert_contains(plain.out, "skipped");
 }
 
+static void test_run_model_digest(void)
+{
+  g_auto(Result) model = weft("model", "digest", "DIGITS/models/vit", NULL);
+  g_assert_cmpint(model.code, ==, 0);
+  g_assert_cmpuint(strlen(g_strchomp(model.out)), ==, 64);
+  g_auto(Result) none = weft("model", "digest", "WORK", NULL);
+  g_assert_cmpint(none.code, ==, 1);
+  assert_contains(none.err, "no config.json");
+}
+
 static void test_run_check_and_dot(void)
 {
   g_auto(Result) check = weft("pipeline", "check", PIPELINE, NULL);
@@ -411,6 +421,7 @@ int main(int argc, char **argv)
   g_test_add_func("/run/unusable-pipeline", test_run_unusable_pipeline);
   g_test_add_func("/run/literal-text", test_run_literal_text);
   g_test_add_func("/run/explain", test_run_explain);
+  g_test_add_func("/run/model-digest", test_run_model_digest);
   g_test_add_func("/run/check-and-dot", test_run_check_and_dot);
   int code = g_test_run();
   g_autofree char *remove = g_strdup_printf("rm -rf '%s'", work);
