@@ -275,7 +275,7 @@ static void test_catalogue_keeps_reasons(Fixture *f, gconstpointer unused)
 {
   g_autoptr(GError) error = NULL;
   WeftRegistrarPlugin plugin = {"bad", "encoder", NULL, NULL};
-  WeftRegistrarFile file = {.path = "/tmp/bad.so", .version = "1.0.0", .plugins = &plugin, .n_plugins = 1};
+  WeftRegistrarFile file = {.path = "/nowhere/bad.so", .version = "1.0.0", .plugins = &plugin, .n_plugins = 1};
   WeftRegistrar *registrar = weft_registrar_open(f->a, FALSE, &error);
   g_assert_no_error(error);
   g_assert_true(weft_registrar_refuse(registrar, &file, "crashed", "bad.so: it crashed", &error));
@@ -289,7 +289,7 @@ static void test_catalogue_keeps_reasons(Fixture *f, gconstpointer unused)
   g_assert_false(row->usable);
   g_assert_null(row->path);
   g_assert_cmpstr(row->reason, ==, "bad.so: it crashed");
-  static const char *const words[] = {"bad", "bad.so", "/tmp/bad.so"};
+  static const char *const words[] = {"bad", "bad.so", "/nowhere/bad.so"};
   for (gsize i = 0; i < G_N_ELEMENTS(words); i++) {
     g_autoptr(GPtrArray) events = weft_catalogue_events(catalogue, words[i], &error);
     g_assert_no_error(error);

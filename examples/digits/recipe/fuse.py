@@ -79,7 +79,6 @@ class Bank:
         fill = lambda t: F.pad(t, (0, 0) * (t.ndim - 2) + (0, longest - t.shape[1]))
         self.tokens, self.masks = torch.cat([fill(t) for t in tokens]), torch.cat([fill(m) for m in masks])
         self.logits = torch.cat(logits)
-        self.right = self.logits.argmax(1) == digits
         self.rows = {d: torch.nonzero(digits == d).flatten() for d in range(-1, 10)}
 
     def draw(self, digits):
@@ -202,10 +201,10 @@ def start_value(modality, classifier, bank, linear, steps=1500, scale=1 / 0.9):
         schedule.step()
 
 
-def train_fusion(banks, val_banks, classifiers, steps=1500, seed=4, gate_loss=0.0, teach=0.2):
+def train_fusion(banks, val_banks, classifiers, steps=1500, seed=4, teach=0.2):
     """Trains on every subset of the modalities at once (modality dropout without the chance of it).
 
-    Alone, a modality is also taught to answer as its own head does, and a gate to say whether that head is right.
+    Alone, a modality is also taught to answer as its own head does.
     """
     torch.manual_seed(seed)
     model = GatedFusion()
@@ -224,12 +223,10 @@ def train_fusion(banks, val_banks, classifiers, steps=1500, seed=4, gate_loss=0.
     for step in range(steps):
         y, speaks, drawn = batch_of(banks, 256)
         loss, parts, quality = 0, [], []
-        for i, (name, bank, rows) in enumerate(drawn):
+        for name, bank, rows in drawn:
             value, gate = model.inputs[name](bank.tokens[rows], bank.masks[rows])
             quality.append(torch.sigmoid(gate))
             parts.append(quality[-1].unsqueeze(1) * value)
-            right = bank.right[rows].float() * (speaks if name == "words" else 1)
-            loss = loss + gate_loss * F.binary_cross_entropy_with_logits(gate, right)
             alone, soft = model.head(parts[-1]), F.softmax(bank.logits[rows], 1)
             loss = loss + teach * F.kl_div(F.log_softmax(alone, 1), soft, reduction="batchmean")
         stacked = torch.stack(parts, 1)
