@@ -16,6 +16,7 @@
 #include <weft/node.h>
 
 struct weft_worker;
+struct weft_condition; /* condition.h */
 
 /** Frames of one graph at once, unless its spec says otherwise. */
 #define WEFT_FRAMES_MAX 1024u
@@ -25,6 +26,35 @@ struct weft_graph_value {
   const struct weft_port *port; /**< concrete: borrowed, lives with the graph */
   uint32_t wanted;              /**< a node, an output or explain reads it */
   int64_t n_bytes_max;          /**< dynamic: limit per frame, address space only */
+};
+
+/** What happens to an item of which an input is absent: it never came, or its source was skipped, dead or late. */
+enum weft_missing {
+  WEFT_MISSING_MASK,    /**< the node gets the item without it; where the input is `required`, the item skips the node */
+  WEFT_MISSING_DEGRADE, /**< the same, and the item counts as degraded */
+  WEFT_MISSING_HOLD,    /**< the last value of the same session or stream, where it is not older than hold_ns; else as MASK */
+  WEFT_MISSING_FAIL     /**< the item fails: WEFT_BAD_INPUT, naming the input */
+};
+struct weft_input_policy {
+  enum weft_missing missing;
+  uint64_t hold_ns;
+};
+
+/** What happens to an item at which the node failed. */
+enum weft_on_error {
+  WEFT_ON_ERROR_FAIL,   /**< the item fails */
+  WEFT_ON_ERROR_ABSENT, /**< the node's outputs are absent for it, and it counts as degraded */
+};
+
+/** Verdicts of a filter (filter.h) that end a request, by their value; bit i: verdict i refuses it. */
+#define WEFT_REFUSES(verdict) (1u << (verdict))
+
+/** How calls of different frames are put together at a node. All zero: one frame a call. */
+struct weft_batching {
+  uint32_t n_items_max; /**< of one call; 0: the node does not batch */
+  uint64_t wait_ns;     /**< the longest that the first item waits for others while the node is idle; 0: not at all */
+  int64_t cost_max;     /**< rows of cost_input in one call (tokens, pixels, samples); 0: the node's limits only */
+  uint32_t cost_input;  /**< index of the input whose rows are the cost */
 };
 
 struct weft_graph_node {
@@ -41,6 +71,15 @@ struct weft_graph_node {
   uint64_t n_scratch_bytes;        /**< what activate answered */
   struct weft_limits limits;       /**< as activate got them: calls beyond are split, one item beyond is bad input.
                                         n_items 0: those of the frame; n_rows, n_groups NULL: no limit; borrowed */
+  const struct weft_input_policy *policies; /**< [n_inputs], borrowed; NULL: WEFT_MISSING_MASK for all */
+  const struct weft_condition *when;        /**< false or unknown: the item skips the node; NULL: always; borrowed */
+  enum weft_on_error on_error;
+  uint32_t n_retries;              /**< of an item that failed as WEFT_UNAVAILABLE, where the node is pure */
+  uint32_t is_filter;              /**< its first output is a verdict: i32, one row an item (filter.h) */
+  uint32_t refuses;                /**< filters: which verdicts end the request, WEFT_REFUSES(..) ored; others go on */
+  uint32_t effects;                /**< not pure, or a writer whose bytes leave: runs only after every filter of the
+                                        graph has let the item pass */
+  struct weft_batching batching;
 };
 
 /** Everything borrowed until weft_graph_free. Values 0..n_inputs-1 are the graph's inputs: u8, ragged. */

@@ -36,6 +36,11 @@
 extern "C" {
 #endif
 
+/** One key of the pipeline's `context`, as the request brought it. */
+struct weft_context_entry {
+  const char *key, *value;
+};
+
 /** Who asks: borrowed until return; any string may be NULL. */
 struct weft_context {
   const char *subject;
@@ -44,6 +49,8 @@ struct weft_context {
   const char *tier;
   const char *language; /**< BCP 47 */
   const char *trace_id;
+  const struct weft_context_entry *entries; /**< [n_entries] every declared key that the request brought */
+  uint32_t n_entries;
 };
 
 #define WEFT_CHUNK_FIRST 1u
