@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One entry under `nodes`. */
+#include "read.h"
+
+#include "literal.h"
+#include <string.h>
+
+void weft_node_clear(gpointer data)
+{
+  WeftNodeDecl *node = data;
+  g_free(node->plugin);
+  g_clear_pointer(&node->in, g_array_unref);
+}
+
+static void take_use(WeftReader *reader, WeftNodeDecl *node, const WeftYaml *value)
+{
+  node->use_at = value;
+  const char *text = weft_read_text(reader, value, node->name, "use", "vit@^1");
+  if (!text)
+    return;
+  if (strchr(text, '/') || g_str_has_suffix(text, ".yaml")) {
+    weft_diagnostic_at(weft_fault(reader->diagnostics, value, "not-implemented",
+                                  "not implemented yet: a pipeline as a node (\"%s\")", text), node->name, NULL);
+    return;
+  }
+  const char *at = strchr(text, '@');
+  node->plugin = at ? g_strndup(text, (gsize)(at - text)) : g_strdup(text);
+  node->range = at && at[1] ? at + 1 : NULL;
+}
+
+static void take_in(WeftReader *reader, WeftNodeDecl *node, const WeftYaml *value)
+{
+  node->in_at = value;
+  if (value->kind == WEFT_YAML_SCALAR) {
+    weft_read_reference(reader, node->in, NULL, value, node->name, "in");
+    return;
+  }
+  if (!weft_read_map(reader, value, node->name, "in", "see.tokens or {picture: see.tokens}"))
+    return;
+  for (guint i = 0; i < weft_yaml_n(value); i++)
+    weft_read_reference(reader, node->in, weft_yaml_key(value, i), weft_yaml_item(value, i), node->name, "an input");
+}
+
+static void take_deadline(WeftReader *reader, WeftNodeDecl *node, const WeftYaml *value)
+{
+  const char *text = weft_read_text(reader, value, node->name, "deadline", "20 ms");
+  if (text)
+    node->deadline_ns = weft_read_time_ns(reader, value, text, node->name, "deadline");
+}
+
+static void take_on_missing(WeftReader *reader, WeftNodeDecl *node, const WeftYaml *value)
+{
+  const char *text = weft_read_text(reader, value, node->name, "on_missing", "mask");
+  node->on_missing_at = value;
+  if (!text || strcmp(text, "mask") == 0)
+    return;
+  gboolean later = g_str_has_prefix(text, "hold") || strcmp(text, "degrade") == 0 || strcmp(text, "fail") == 0;
+  WeftDiagnostic *fault =
+      later ? weft_fault(reader->diagnostics, value, "not-implemented", "not implemented yet: on_missing: %s", text)
+            : weft_fault(reader->diagnostics, value, "bad-value", "on_missing is mask, found \"%s\"", text);
+  weft_diagnostic_at(fault, node->name, NULL);
+}
+
+static void take_model_of(WeftReader *reader, WeftNodeDecl *node, const WeftYaml *value)
+{
+  node->model_at = value;
+  node->model = -2;
+  const char *text = weft_read_text(reader, value, node->name, "model", "vit");
+  if (!text)
+    return;
+  guint found = GPOINTER_TO_UINT(g_hash_table_lookup(reader->pipeline->model_index, text));
+  if (found) {
+    node->model = (int)found - 1;
+    weft_model_at(reader->pipeline, found - 1)->used = TRUE;
+    return;
+  }
+  WeftDiagnostic *fault = weft_fault(reader->diagnostics, value, "unknown-model", "there is no model \"%s\"", text);
+  weft_diagnostic_at(fault, node->name, NULL);
+  if (strchr(text, '/')) {
+    weft_diagnostic_hint(fault, "give the folder a name under models:, and that name here");
+    return;
+  }
+  g_autofree gpointer *names = g_hash_table_get_keys_as_array(reader->pipeline->model_index, NULL);
+  weft_diagnostic_hint(fault, "name it under models:, such as models: {%s: models/%s}", text, text);
+  weft_diagnostic_closest(fault, text, (const char *const *)names, g_hash_table_size(reader->pipeline->model_index));
+}
+
+void weft_read_node(WeftReader *reader, const WeftYaml *key, const WeftYaml *value)
+{
+  static const char *const known[] = {"use", "model", "in", "params", "isolate", "deadline", "on_missing", NULL};
+  static const char *const later[] = {"slots", "select", "when", "batch", "on_error", "on_verdict", NULL};
+  WeftNodeDecl node = {.name = key->text, .at = key, .model = -1, .in = weft_references_new()};
+  const WeftYaml *part;
+  if (weft_read_name(reader, key, "a node") && weft_read_map(reader, value, key->text, "a node", "{use: vit@^1, in: picture}")) {
+    weft_read_keys(reader, value, "a node", node.name, known, later);
+    if ((part = weft_yaml_get(value, "use")))
+      take_use(reader, &node, part);
+    else
+      weft_diagnostic_at(weft_diagnostic_hint(weft_fault(reader->diagnostics, key, "missing-key", "no plugin is named"),
+                                              "such as use: vit@^1"), node.name, NULL);
+    if ((part = weft_yaml_get(value, "model")))
+      take_model_of(reader, &node, part);
+    if ((part = weft_yaml_get(value, "in")))
+      take_in(reader, &node, part);
+    if ((part = weft_yaml_get(value, "params")) && weft_read_map(reader, part, node.name, "params", "{beam: 4}"))
+      node.params_at = part;
+    if ((part = weft_yaml_get(value, "isolate"))) {
+      node.isolate_at = part;
+      node.has_isolate = weft_read_bool(reader, part, node.name, "isolate", &node.isolate);
+    }
+    if ((part = weft_yaml_get(value, "deadline")))
+      take_deadline(reader, &node, part);
+    if ((part = weft_yaml_get(value, "on_missing")))
+      take_on_missing(reader, &node, part);
+  }
+  g_array_append_val(reader->pipeline->nodes, node);
+}

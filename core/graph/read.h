@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file read.h
+ * Inside core/graph: how the sections of a file are read from its tree. Each
+ * function reports what is wrong, at the place of the value, and goes on.
+ * node: who it belongs to, for messages; NULL: none. example: what a hint shows.
+ */
+#ifndef WEFT_CORE_READ_H
+#define WEFT_CORE_READ_H
+
+#include "pipeline.h"
+
+typedef struct {
+  WeftPipeline *pipeline;
+  WeftDiagnostics *diagnostics;
+} WeftReader;
+
+/** "a list", "nothing": what stands there, for messages. */
+const char *weft_yaml_kind_name(const WeftYaml *yaml);
+/** Value of a key in a map, or NULL. */
+const WeftYaml *weft_yaml_get(const WeftYaml *map, const char *key);
+/** Every key is in `known`; those in `later` belong to the format but not to this version of Weft. Both end with NULL. */
+void weft_read_keys(WeftReader *reader, const WeftYaml *map, const char *what, const char *node,
+                    const char *const *known, const char *const *later);
+gboolean weft_read_name(WeftReader *reader, const WeftYaml *at, const char *what);
+/** The text of a scalar; NULL: reported. */
+const char *weft_read_text(WeftReader *reader, const WeftYaml *value, const char *node, const char *what,
+                           const char *example);
+/** FALSE: reported. */
+gboolean weft_read_bool(WeftReader *reader, const WeftYaml *value, const char *node, const char *what, gboolean *out);
+/** Whether value is a map; FALSE: reported. */
+gboolean weft_read_map(WeftReader *reader, const WeftYaml *value, const char *node, const char *what,
+                       const char *example);
+/** A time with its unit, 1 ns to 24 h; 0: reported. */
+guint64 weft_read_time_ns(WeftReader *reader, const WeftYaml *value, const char *text, const char *node,
+                          const char *what);
+/** A new, empty array of WeftReference. Caller frees with g_array_unref. */
+GArray *weft_references_new(void);
+/** Appends the reference that value spells. */
+void weft_read_reference(WeftReader *reader, GArray *into, const WeftYaml *key, const WeftYaml *value, const char *node,
+                         const char *what);
+
+/** node.c: one entry under `nodes`, appended to the pipeline's. */
+void weft_read_node(WeftReader *reader, const WeftYaml *key, const WeftYaml *value);
+void weft_node_clear(gpointer node);
+
+#endif
