@@ -12,7 +12,7 @@
 #include <sqlite3.h>
 
 /** The schema that this program writes. */
-#define WEFT_SCHEMA_VERSION 1
+#define WEFT_SCHEMA_VERSION 2
 /** How long a statement waits for another process's lock. */
 #define WEFT_BUSY_TIMEOUT_MS 5000
 

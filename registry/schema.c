@@ -61,9 +61,36 @@ static gboolean step_1(WeftDatabase *database, GError **error)
     error);
 }
 
+/* Models, assets and pipelines: named, versioned, digested. Their files lie in the store, each once. */
+static gboolean step_artifacts(WeftDatabase *database, GError **error)
+{
+  return weft_database_exec(
+    database,
+    "CREATE TABLE artifact ("
+    "  number INTEGER PRIMARY KEY AUTOINCREMENT,"
+    "  kind TEXT NOT NULL CHECK (kind IN ('model', 'asset', 'pipeline')),"
+    "  name TEXT NOT NULL,"
+    "  version TEXT NOT NULL,"
+    "  digest TEXT NOT NULL,"            /* of a model: of its folder; otherwise of the file */
+    "  n_bytes INTEGER NOT NULL,"        /* of all its files */
+    "  source TEXT NOT NULL,"            /* where it was added from */
+    "  added_at INTEGER NOT NULL,"       /* seconds since 1970 */
+    "  UNIQUE (kind, name, version)"
+    ") STRICT;"
+    "CREATE TABLE artifact_file ("
+    "  artifact INTEGER NOT NULL REFERENCES artifact(number) ON DELETE CASCADE,"
+    "  name TEXT NOT NULL,"              /* relative to the artifact */
+    "  sha256 TEXT NOT NULL,"            /* the file is sha256/ab/ab12... */
+    "  n_bytes INTEGER NOT NULL,"
+    "  PRIMARY KEY (artifact, name)"
+    ") STRICT;"
+    "CREATE INDEX artifact_file_by_sha256 ON artifact_file (sha256);",
+    error);
+}
+
 gboolean weft_schema_migrate(WeftDatabase *database, int from, GError **error)
 {
-  static gboolean (*const steps[])(WeftDatabase *, GError **) = {step_1};
+  static gboolean (*const steps[])(WeftDatabase *, GError **) = {step_1, step_artifacts};
   G_STATIC_ASSERT(G_N_ELEMENTS(steps) == WEFT_SCHEMA_VERSION);
   for (int i = from; i < WEFT_SCHEMA_VERSION; i++) {
     if (!steps[i](database, error))

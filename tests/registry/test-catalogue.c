@@ -197,7 +197,7 @@ static void test_catalogue_refuses_a_newer_schema(Fixture *f, gconstpointer unus
   sqlite3_close(handle);
   g_assert_null(weft_catalogue_open(NULL, &error));
   g_assert_error(error, WEFT_CATALOGUE_ERROR, WEFT_CATALOGUE_ERROR_NEWER);
-  g_assert_nonnull(strstr(error->message, "schema 77, this program knows up to 1"));
+  g_assert_nonnull(strstr(error->message, "schema 77, this program knows up to "));
 }
 
 static void test_catalogue_upgrades_an_empty_database(Fixture *f, gconstpointer unused)
