@@ -13,6 +13,7 @@ Each folder NAME here holds `golden.safetensors`:
   N.ids [T] i32, N.origin [T,2] i32   (bert) token ids and the bytes they stand for
   N.NAME [T,d], N.fused [D], N.weights, N.quality [m]   (gated) tokens of the inputs that are there, and outputs
   0.features [n,d], 0.probabilities [n,classes]          (classifier)
+  0.x [n,d], 0.y [n,d_out]                               (expert-mlp)
   sha256 [32] u8            of the model.safetensors that answered
 Seeds are fixed: the same versions (requirements.txt) write the same bytes.
 """
@@ -230,6 +231,9 @@ def random_checkpoints():
     fusion("gated-b", 8, {"left": 5, "right": 5}, 3, 6, -150)
     head("classifier-a", 9, 21, ["no", "yes", "müssen", "\"quoted\"", "零", "a longer label than the others", "7"],
          1.7)
+    expert("expert-mlp-a", 10, (23, 37, 23), "gelu", False, ("up", "down"))
+    expert("expert-mlp-b", 11, (18, 61, 13), "silu", True, ("gate",))
+    expert("expert-mlp-c", 12, (7, 5, 33), "relu", False, ())
 
 
 def fusion(name, seed, widths, d_model, d_hidden, gate_bias):
@@ -281,6 +285,30 @@ def head(name, seed, d, labels, temperature):
     save_file({"weight": w.numpy(), "bias": b.numpy()}, folder / "model.safetensors")
     p = torch.softmax((x.double() @ w.double().T + b.double()) / temperature, 1).float()
     write(name, {"0.features": x.numpy(), "0.probabilities": p.numpy()}, folder)
+
+
+def expert(name, seed, widths, activation, gated, biased):
+    """expert-mlp: down(act(up x)), gated down(act(gate x) * up x)."""
+    g = torch.Generator().manual_seed(seed)
+    folder = HERE / name / "model"
+    folder.mkdir(parents=True, exist_ok=True)
+    d, hidden, out = widths
+    config = {"architectures": ["WeftExpertMlp"], "d_model": d, "d_hidden": hidden, "activation": activation,
+              "gated": gated, "space": "f00d/fused"} | ({} if out == d else {"d_out": out})
+    (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n")
+    w = {f"{n}.weight": torch.randn(shape, generator=g) / shape[1] ** 0.5
+         for n, shape in {"up": (hidden, d), "gate": (hidden, d), "down": (out, hidden)}.items() if gated or n != "gate"}
+    w |= {f"{n}.bias": torch.randn(w[f"{n}.weight"].shape[0], generator=g) for n in biased}
+    save_file({k: v.numpy() for k, v in w.items()}, folder / "model.safetensors")
+    x = torch.randn((9, d), generator=g)
+    w = {k: v.double() for k, v in w.items()}
+
+    def layer(n, value):
+        return F.linear(value, w[f"{n}.weight"], w.get(f"{n}.bias"))
+
+    act = {"gelu": F.gelu, "silu": F.silu, "relu": F.relu}[activation]
+    h = act(layer("gate", x.double())) * layer("up", x.double()) if gated else act(layer("up", x.double()))
+    write(name, {"0.x": x.numpy(), "0.y": layer("down", h).float().numpy()}, folder)
 
 
 def digits(models_folder):
