@@ -28,6 +28,8 @@ static inline void count(struct weft_frame *frame, uint32_t i, uint32_t n_items,
     add(&stat->n_failed, n_failed);
   stat->last_ticks = ticks;
   stat->last_use = frame->use;
+  if (__builtin_expect(frame->trace != NULL, 0))
+    weft_trace_node(frame, i, n_items, n_failed, ticks);
 }
 
 void weft_frame_count(struct weft_frame *frame, uint32_t node, uint32_t n_items, uint32_t n_failed)
@@ -352,6 +354,8 @@ static void resume(struct weft_frame *frame, struct park *park)
   if (park->granted) {
     park->granted = park->queued = 0;
     frame->ticks = weft_clock_ticks();
+    park->queued_ticks = frame->ticks - park->queued_ticks;
+    add(&frame->stats[i].queued_ticks, park->queued_ticks);
     execute(frame, node, i);
     return;
   }
@@ -444,6 +448,8 @@ int weft_frame_advance(struct weft_frame *frame)
   int done = 0, ours = 1;
   if (fp != WEFT_FP_DEFAULT)
     weft_fp_set(WEFT_FP_DEFAULT);
+  if (frame->trace && !frame->t_begin)
+    frame->t_begin = weft_clock_now();
   while (ours && !done) {
     if (frame->n_pending) {
       pass(frame);
@@ -458,6 +464,8 @@ int weft_frame_advance(struct weft_frame *frame)
   }
   if (fp != WEFT_FP_DEFAULT)
     weft_fp_set(fp);
+  if (done && frame->trace)
+    weft_trace_frame(frame);
   return done;
 }
 

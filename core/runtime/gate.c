@@ -19,6 +19,7 @@ int weft_gate_take(struct node *node, struct park *park)
     return 1;
   }
   park->gate_next = NULL;
+  park->queued_ticks = weft_clock_ticks();
   if (gate->last)
     gate->last->gate_next = park;
   else

@@ -275,7 +275,7 @@ void weft_graph_free(struct weft_graph *graph)
 void weft_graph_counters(const struct weft_graph *graph, uint32_t node, struct weft_counters *out)
 {
   pthread_mutex_t *lock = (pthread_mutex_t *)&graph->lock;
-  uint64_t ticks = 0;
+  uint64_t ticks = 0, queued = 0;
   *out = (struct weft_counters){0};
   pthread_mutex_lock(lock);
   for (const struct weft_frame *frame = graph->all_frames; frame; frame = frame->next_all) {
@@ -284,10 +284,12 @@ void weft_graph_counters(const struct weft_graph *graph, uint32_t node, struct w
     out->n_calls += atomic_load_explicit(&stat->n_calls, memory_order_relaxed);
     out->n_items += atomic_load_explicit(&stat->n_items, memory_order_relaxed);
     out->n_failed += atomic_load_explicit(&stat->n_failed, memory_order_relaxed);
+    queued += atomic_load_explicit(&stat->queued_ticks, memory_order_relaxed);
     out->n_fp_restored += atomic_load_explicit(&stat->n_fp_restored, memory_order_relaxed);
   }
   pthread_mutex_unlock(lock);
   out->ns = weft_clock_ns(ticks);
+  out->queued_ns = weft_clock_ns(queued);
 }
 
 weft_status weft_runtime_new(struct weft_pool_impl *pool, struct weft_runtime **out)

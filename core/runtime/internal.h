@@ -14,6 +14,7 @@
 #include "memory.h"
 #include "runtime.h"
 #include "timer.h"
+#include "trace.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -92,11 +93,14 @@ struct weft_graph {
   pthread_mutex_t lock; /* all below */
   struct weft_frame *free_frames, *all_frames;
   uint32_t n_frames, n_in_flight;
+  uint64_t n_taken; /* frames so far */
+  weft_trace trace;
+  void *trace_data;
 };
 
 /* Written by the frame's thread, read by anybody: relaxed. One frame's share of a node's counters. */
 struct node_stat {
-  _Atomic uint64_t ticks, n_calls, n_items, n_failed, n_fp_restored;
+  _Atomic uint64_t ticks, queued_ticks, n_calls, n_items, n_failed, n_fp_restored;
   uint64_t last_ticks;
   uint64_t last_use;
 };
@@ -138,6 +142,7 @@ struct park {
   struct park *ready_next; /* frame's lock */
   struct park *flight_next;
   struct exec *exec;
+  uint64_t queued_ticks;   /* since when it waits; once granted: how long it waited */
   uint64_t deadline, kill_at; /* frame's lock; 0: none */
   uint32_t started, expired, killed; /* frame's lock; what is not started yet cannot be told to end */
 };
@@ -153,6 +158,9 @@ struct weft_frame {
   _Atomic uint32_t attention; /* an item is flagged, or a deadline has passed */
   _Atomic uint32_t cancel;    /* the word of the calls */
   uint64_t ticks;             /* of the last node boundary */
+  weft_trace trace;
+  void *trace_data;
+  uint64_t number, t_taken, t_begin; /* for the trace */
   weft_frame_done done;
   void *done_data;
   struct weft_region *arena;
@@ -210,6 +218,11 @@ void weft_frame_direct_starts(struct weft_frame *frame, struct park *park);
 void weft_frame_direct_ends(struct weft_frame *frame, struct park *park);
 /* 1: the node's deadline has passed. */
 int weft_frame_call_ends(struct weft_frame *frame);
+
+/* trace.c */
+/* The frame, which is traced, ends its call of the node, which took `ticks`. */
+void weft_trace_node(struct weft_frame *frame, uint32_t i, uint32_t n_items, uint32_t n_failed, uint64_t ticks);
+void weft_trace_frame(struct weft_frame *frame);
 
 /* advance.c */
 void weft_frame_advance_job(struct weft_pool_job *job);

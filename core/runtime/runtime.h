@@ -151,10 +151,15 @@ const struct weft_tensor *weft_frame_value(const struct weft_frame *frame, uint3
 uint64_t weft_frame_node_ns(const struct weft_frame *frame, uint32_t node);
 void weft_frame_release(struct weft_frame *frame);
 
+#define WEFT_BATCH_SIZES 12
 /** Counters of a node since the graph was made, summed over threads when read. */
 struct weft_counters {
   uint64_t n_calls, n_items, n_failed, ns;
   uint64_t n_fp_restored; /**< calls after which the host restored the floating-point state */
+  uint64_t queued_ns;     /**< waited at the node's gate: for its instance, its worker or its batch; summed over frames */
+  /* Of a batching node; zero elsewhere. n_calls counts frames, these count calls of `process`. */
+  uint64_t n_batches, n_batch_items, n_items_largest;
+  uint64_t batch_sizes[WEFT_BATCH_SIZES]; /**< [b]: calls of 2^b .. 2^(b+1)-1 items; the last: of more, too */
 };
 void weft_graph_counters(const struct weft_graph *graph, uint32_t node, struct weft_counters *out);
 

@@ -14,6 +14,9 @@ static weft_status take_frame(struct weft_graph *graph, struct weft_frame **out)
     return WEFT_UNAVAILABLE;
   }
   graph->n_in_flight++;
+  uint64_t number = ++graph->n_taken;
+  weft_trace trace = graph->trace;
+  void *trace_data = graph->trace_data;
   if (frame)
     graph->free_frames = frame->next_free;
   pthread_mutex_unlock(&graph->lock);
@@ -29,6 +32,11 @@ static weft_status take_frame(struct weft_graph *graph, struct weft_frame **out)
     graph->all_frames = frame;
     pthread_mutex_unlock(&graph->lock);
   }
+  frame->number = number;
+  frame->trace = trace;
+  frame->trace_data = trace_data;
+  frame->t_taken = trace ? weft_clock_now() : 0;
+  frame->t_begin = 0;
   *out = frame;
   return WEFT_OK;
 }
@@ -120,6 +128,8 @@ static void begin(struct weft_frame *frame, const struct weft_request *requests,
   atomic_store_explicit(&frame->direct, NULL, memory_order_relaxed);
   memset(frame->value_state, VALUE_PENDING, spec->n_values);
   memset(frame->node_state, NODE_TODO, spec->n_nodes);
+  for (uint32_t k = 0; k < frame->graph->n_gates; k++)
+    frame->parks[k].queued_ticks = 0;
   for (uint32_t i = 0; i < n; i++)
     set_item(frame, &requests[i], i);
   pthread_mutex_unlock(&frame->lock);
