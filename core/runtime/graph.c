@@ -62,6 +62,9 @@ static weft_status check_spec(const struct weft_graph_spec *spec, char *message)
   uint32_t next = spec->n_inputs;
   if (!spec->n_items_max)
     return refuse(message, "a graph for frames of at most 0 items");
+  for (uint32_t v = 0; v < spec->n_inputs; v++)
+    if (row_bytes(spec->values[v].port) < 0)
+      return refuse(message, "the graph's input '%s' has a dim that varies per call", spec->values[v].port->name);
   for (uint32_t i = 0; i < spec->n_nodes; i++) {
     const struct weft_graph_node *node = &spec->nodes[i];
     if (node->first_output != next || node->n_outputs > spec->n_values - next)

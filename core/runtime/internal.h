@@ -205,6 +205,9 @@ void weft_frame_fail(struct weft_frame *frame, uint32_t item, weft_status status
 struct weft_frame *weft_frame_new(struct weft_graph *graph);
 void weft_frame_free(struct weft_frame *frame);
 
+/* gather.c: fills value v, an input of the graph; items whose blobs make no sense fail. */
+void weft_frame_gather(struct weft_frame *frame, const struct weft_request *requests, uint32_t v);
+
 /* deadline.c */
 uint64_t weft_frame_expire(struct weft_timer_entry *entry, uint64_t now);
 weft_status weft_frame_arm(struct weft_frame *frame);

@@ -82,7 +82,8 @@ struct weft_graph_node {
   struct weft_batching batching;
 };
 
-/** Everything borrowed until weft_graph_free. Values 0..n_inputs-1 are the graph's inputs: u8, ragged. */
+/** Everything borrowed until weft_graph_free. Values 0..n_inputs-1 are the graph's inputs: bytes (u8, ragged) before
+    readers, rows of any fixed size from live sources. */
 struct weft_graph_spec {
   const struct weft_graph_value *values;
   const struct weft_graph_node *nodes; /**< in topological order */
@@ -108,15 +109,22 @@ weft_status weft_graph_new(struct weft_runtime *runtime, const struct weft_graph
 /** Every frame has been released. NULL is allowed. [control thread] */
 void weft_graph_free(struct weft_graph *graph);
 
-/** Bytes of one input of one item; data NULL with n_bytes 0 and present 0: absent. */
+/** One input of one item, whole rows; data NULL with n_bytes 0 and present 0: absent. */
 struct weft_blob {
   const void *data; /**< borrowed until done */
   uint64_t n_bytes;
   int present;
 };
 
+/** Where the groups of one input of one item begin. */
+struct weft_blob_groups {
+  const int64_t *splits; /**< [n + 1] rows, from 0; borrowed until done */
+  int64_t n;
+};
+
 struct weft_request {
   const struct weft_blob *inputs;      /**< [n_inputs] borrowed until done */
+  const struct weft_blob_groups *groups; /**< [n_inputs], read for inputs with two split levels; else NULL; borrowed until done */
   const struct weft_context *context;  /**< borrowed until done; may be NULL */
   uint64_t seed;
   uint64_t deadline_ns;                /**< CLOCK_MONOTONIC; 0: none */

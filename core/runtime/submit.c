@@ -41,52 +41,6 @@ static weft_status take_frame(struct weft_graph *graph, struct weft_frame **out)
   return WEFT_OK;
 }
 
-/* One input of the graph: the bytes of all items one after the other. */
-static weft_status gather(struct weft_frame *frame, const struct weft_request *requests, uint32_t v)
-{
-  struct weft_output *output = &frame->outputs[v];
-  struct weft_tensor *tensor = &output->tensor;
-  int64_t n_bytes = 0;
-  int32_t n_slots = 0;
-  const struct weft_blob *only = NULL;
-  for (uint32_t i = 0; i < frame->n_items; i++) {
-    const struct weft_blob *blob = &requests[i].inputs[v];
-    int present = blob->present && frame->live[i];
-    output->slots[i] = present ? n_slots : -1;
-    if (!present)
-      continue;
-    only = blob;
-    output->splits[0][n_slots++] = n_bytes;
-    if (blob->n_bytes > WEFT_ARENA_BYTES_MAX - (uint64_t)n_bytes)
-      return WEFT_NO_MEMORY;
-    n_bytes += (int64_t)blob->n_bytes;
-  }
-  output->splits[0][n_slots] = n_bytes;
-  tensor->splits[0] = output->splits[0];
-  tensor->dims[0] = tensor->n_bytes = n_bytes;
-  tensor->n_slots = n_slots;
-  tensor->slots = n_slots == (int32_t)frame->n_items ? NULL : output->slots;
-  tensor->data = NULL;
-  frame->value_state[v] = !n_slots ? VALUE_ABSENT : tensor->slots ? VALUE_PARTIAL : VALUE_FULL;
-  if (!n_bytes)
-    return WEFT_OK;
-  /* One aligned blob is used where it lies. */
-  if (n_slots == 1 && (uintptr_t)only->data % WEFT_ALIGNMENT == 0) {
-    tensor->data = (void *)(uintptr_t)only->data;
-    return WEFT_OK;
-  }
-  uint8_t *to = weft_region_alloc(frame->arena, (size_t)n_bytes);
-  if (!to)
-    return WEFT_NO_MEMORY;
-  tensor->data = to;
-  for (uint32_t i = 0; i < frame->n_items; i++)
-    if (output->slots[i] >= 0 && requests[i].inputs[v].n_bytes) {
-      memcpy(to, requests[i].inputs[v].data, requests[i].inputs[v].n_bytes);
-      to += requests[i].inputs[v].n_bytes;
-    }
-  return WEFT_OK;
-}
-
 static void set_item(struct weft_frame *frame, const struct weft_request *request, uint32_t i)
 {
   frame->items[i] = (struct weft_item){.seed = request->seed, .context = request->context};
@@ -136,11 +90,7 @@ static void begin(struct weft_frame *frame, const struct weft_request *requests,
   if (frame->has_deadlines)
     set_deadlines(frame);
   for (uint32_t v = 0; v < spec->n_inputs; v++)
-    if (gather(frame, requests, v))
-      for (uint32_t i = 0; i < n; i++)
-        weft_frame_fail(frame, i, WEFT_NO_MEMORY, -1,
-                        "no memory for input '%s' of %u items (limit WEFT_ARENA_BYTES_MAX, 8 GiB a frame): send less at once",
-                        spec->values[v].port->name, n);
+    weft_frame_gather(frame, requests, v);
 }
 
 static weft_status take(struct weft_graph *graph, const struct weft_request *requests, uint32_t n, int mode,
