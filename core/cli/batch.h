@@ -8,10 +8,6 @@
 
 #include "session.h"
 
-/** Longest line, bytes. */
-#define WEFT_BATCH_LINE_MAX (16u << 20)
-/** Deepest nesting of a line is the JSON library's (2048). */
-
 typedef struct {
   const char *path;   /**< the file, or - */
   guint64 seed;       /**< of the first line; each line adds one */
