@@ -4,9 +4,10 @@
 
 #include <string.h>
 
+/* NULL: the reference names nothing (reported). */
 static const WeftStep *source_of(const WeftBuilder *builder, const WeftReference *reference)
 {
-  return &builder->revision->steps[reference->step];
+  return reference->step < 0 ? NULL : &builder->revision->steps[reference->step];
 }
 
 static int output_index(const WeftPluginSpec *spec, const char *name)
@@ -18,11 +19,10 @@ static int output_index(const WeftPluginSpec *spec, const char *name)
   return -1;
 }
 
-/* Index of the output that a reference names; -1: reported here, or its step has not been resolved. */
 int weft_reference_output(WeftBuilder *builder, const WeftReference *reference, const char *node)
 {
   const WeftStep *source = source_of(builder, reference);
-  if (!source->found)
+  if (!source || !source->found)
     return -1;
   const WeftPluginSpec *spec = source->found->spec;
   int output = reference->port ? output_index(spec, reference->port) : 0;
@@ -196,10 +196,10 @@ static gboolean bind_references(WeftBuilder *builder, WeftStep *step, guint8 *co
     const WeftPluginSpec *source = output >= 0 ? source_of(builder, reference)->found->spec : NULL;
     const WeftPortSpec *port = reference->key ? named_input(spec, reference->key)
                                               : unnamed_input(spec, source ? source->outputs->pdata[output] : NULL);
-    if (!port) {
+    if (!port)
       report_no_input(builder, step, reference);
+    if (!port || (!reference->key && output < 0))
       memset(connected, 1, spec->inputs->len); /* what that name was meant for is not missing too */
-    }
     for (guint i = 0; port && i < spec->inputs->len; i++)
       connected[i] |= spec->inputs->pdata[i] == port;
     if (port && output >= 0)
@@ -253,7 +253,10 @@ gboolean weft_step_bind(WeftBuilder *builder, WeftStep *step)
   }
   g_autofree guint8 *connected = g_malloc0(spec->inputs->len + 1);
   gboolean ok = bind_references(builder, step, connected);
-  ok = check_connected(builder, step, connected) && ok;
+  if (step->node->unsure)
+    ok = FALSE;
+  else
+    ok = check_connected(builder, step, connected) && ok;
   if (ok && step->bindings->len == 0) {
     WeftDiagnostic *fault = weft_fault(builder->diagnostics, step->node->at, "not-connected", "nothing feeds %s",
                                        step->found->label);

@@ -35,10 +35,12 @@ static void take_in(WeftReader *reader, WeftNodeDecl *node, const WeftYaml *valu
     weft_read_reference(reader, node->in, NULL, value, node->name, "in");
     return;
   }
-  if (!weft_read_map(reader, value, node->name, "in", "see.tokens or {picture: see.tokens}"))
-    return;
-  for (guint i = 0; i < weft_yaml_n(value); i++)
-    weft_read_reference(reader, node->in, weft_yaml_key(value, i), weft_yaml_item(value, i), node->name, "an input");
+  if (!weft_read_map(reader, value, node->name, "in", "see.tokens or {picture: see.tokens}") || value->unsure)
+    node->unsure = TRUE;
+  for (guint i = 0; value->kind == WEFT_YAML_MAP && i < weft_yaml_n(value); i++) {
+    if (!weft_yaml_key(value, i)->reported)
+      weft_read_reference(reader, node->in, weft_yaml_key(value, i), weft_yaml_item(value, i), node->name, "an input");
+  }
 }
 
 static void take_deadline(WeftReader *reader, WeftNodeDecl *node, const WeftYaml *value)
@@ -74,6 +76,8 @@ static void take_model_of(WeftReader *reader, WeftNodeDecl *node, const WeftYaml
     weft_model_at(reader->pipeline, found - 1)->used = TRUE;
     return;
   }
+  if (reader->pipeline->models_unsure)
+    return;
   WeftDiagnostic *fault = weft_fault(reader->diagnostics, value, "unknown-model", "there is no model \"%s\"", text);
   weft_diagnostic_at(fault, node->name, NULL);
   if (strchr(text, '/')) {
@@ -91,11 +95,13 @@ void weft_read_node(WeftReader *reader, const WeftYaml *key, const WeftYaml *val
   static const char *const later[] = {"slots", "select", "when", "batch", "on_error", "on_verdict", NULL};
   WeftNodeDecl node = {.name = key->text, .at = key, .model = -1, .in = weft_references_new()};
   const WeftYaml *part;
-  if (weft_read_name(reader, key, "a node") && weft_read_map(reader, value, key->text, "a node", "{use: vit@^1, in: picture}")) {
-    weft_read_keys(reader, value, "a node", node.name, known, later);
+  weft_read_name(reader, key, "a node");
+  node.unsure = !weft_read_map(reader, value, key->text, "a node", "{use: vit@^1, in: picture}");
+  if (!node.unsure) {
+    node.unsure = !weft_read_keys(reader, value, "a node", node.name, known, later);
     if ((part = weft_yaml_get(value, "use")))
       take_use(reader, &node, part);
-    else
+    else if (!node.unsure)
       weft_diagnostic_at(weft_diagnostic_hint(weft_fault(reader->diagnostics, key, "missing-key", "no plugin is named"),
                                               "such as use: vit@^1"), node.name, NULL);
     if ((part = weft_yaml_get(value, "model")))
@@ -104,6 +110,7 @@ void weft_read_node(WeftReader *reader, const WeftYaml *key, const WeftYaml *val
       take_in(reader, &node, part);
     if ((part = weft_yaml_get(value, "params")) && weft_read_map(reader, part, node.name, "params", "{beam: 4}"))
       node.params_at = part;
+    node.unsure = node.unsure || (part && (!node.params_at || part->unsure));
     if ((part = weft_yaml_get(value, "isolate"))) {
       node.isolate_at = part;
       node.has_isolate = weft_read_bool(reader, part, node.name, "isolate", &node.isolate);

@@ -102,6 +102,8 @@ static gboolean take_number(const Given *given, WeftLiteral literal, struct weft
 
 static gboolean take_value(const Given *given, struct weft_parameter *out)
 {
+  if (given->at->reported)
+    return FALSE;
   if (given->at->kind != WEFT_YAML_SCALAR)
     return wrong_type(given);
   WeftLiteral literal = weft_literal_of(given->at);
@@ -154,7 +156,7 @@ gboolean weft_step_take_params(WeftBuilder *builder, WeftStep *step)
   const WeftPluginSpec *spec = step->found->spec;
   const WeftYaml *map = step->node ? step->node->params_at : NULL;
   guint n = spec->params->len;
-  gboolean ok = TRUE;
+  gboolean ok = TRUE, unknown = FALSE;
   g_autofree gboolean *given = g_new0(gboolean, n + 1);
   step->parameters = weft_revision_keep(builder->revision, g_new0(struct weft_parameter, n + 1));
   for (guint i = 0; i < n; i++) {
@@ -164,10 +166,13 @@ gboolean weft_step_take_params(WeftBuilder *builder, WeftStep *step)
   }
   for (guint k = 0; map && k < weft_yaml_n(map); k++) {
     const WeftYaml *key = weft_yaml_key(map, k), *value = weft_yaml_item(map, k);
+    if (key->reported)
+      continue;
     guint i = param_index(spec, key->text);
     if (i == n) {
       report_unknown(builder, step, key);
       ok = FALSE;
+      unknown = TRUE;
       continue;
     }
     given[i] = TRUE;
@@ -179,7 +184,7 @@ gboolean weft_step_take_params(WeftBuilder *builder, WeftStep *step)
     if (given[i])
       continue;
     take_default(param, &step->parameters[i]);
-    if (param->has_default)
+    if (param->has_default || unknown || (step->node && step->node->unsure)) /* a wrong name may mean this one */
       continue;
     const WeftYaml *at = map ? map : step->node ? step->node->at : step->input->at;
     WeftDiagnostic *fault = weft_fault(builder->diagnostics, at, "missing-param", "%s needs the parameter \"%s\"",

@@ -14,9 +14,9 @@ static void take_input(WeftReader *reader, const WeftYaml *key, const WeftYaml *
   static const char *const known[] = {"type", "optional", "reader", NULL}, *const later[] = {NULL};
   g_autofree char *what = g_strdup_printf("input \"%s\"", key->text);
   WeftInput input = {.name = key->text, .at = key};
-  if (weft_read_name(reader, key, "an input") &&
-      weft_read_map(reader, value, NULL, what, "{type: image, optional: true}")) {
-    weft_read_keys(reader, value, what, NULL, known, later);
+  weft_read_name(reader, key, "an input");
+  if (weft_read_map(reader, value, NULL, what, "{type: image, optional: true}")) {
+    gboolean sure = weft_read_keys(reader, value, what, NULL, known, later);
     const WeftYaml *optional = weft_yaml_get(value, "optional");
     input.type_at = weft_yaml_get(value, "type");
     input.reader_at = weft_yaml_get(value, "reader");
@@ -24,11 +24,13 @@ static void take_input(WeftReader *reader, const WeftYaml *key, const WeftYaml *
       weft_read_bool(reader, optional, NULL, "optional", &input.optional);
     if (input.type_at)
       input.type = weft_read_text(reader, input.type_at, NULL, "type", "image");
-    else
+    else if (sure)
       weft_diagnostic_hint(weft_fault(reader->diagnostics, key, "missing-key", "%s has no type", what),
                            "such as {type: image}");
     if (input.reader_at && !weft_read_text(reader, input.reader_at, NULL, "reader", "png@^1"))
-      input.reader_at = NULL;
+      input.reader_at = input.type_at = NULL;
+    if (!input.type_at)
+      input.type = NULL;
   }
   g_array_append_val(reader->pipeline->inputs, input);
 }
@@ -42,8 +44,7 @@ static void take_model(WeftReader *reader, const WeftYaml *key, const WeftYaml *
 {
   WeftModel model = {.name = key->text, .at = value};
   g_autofree char *what = g_strdup_printf("model \"%s\"", key->text);
-  if (!weft_read_name(reader, key, "a model"))
-    return;
+  weft_read_name(reader, key, "a model");
   model.path = weft_read_text(reader, value, NULL, what, "models/vit");
   if (model.path && (!is_path(model.path) || strchr(model.path, '@'))) {
     weft_diagnostic_hint(weft_fault(reader->diagnostics, value, "not-implemented", "not implemented yet: %s from the "
@@ -52,39 +53,52 @@ static void take_model(WeftReader *reader, const WeftYaml *key, const WeftYaml *
     model.path = NULL;
   }
   g_array_append_val(reader->pipeline->models, model);
-  g_hash_table_insert(reader->pipeline->model_index, (gpointer)model.name,
-                      GUINT_TO_POINTER(reader->pipeline->models->len));
+  if (!key->reported)
+    g_hash_table_insert(reader->pipeline->model_index, (gpointer)model.name,
+                        GUINT_TO_POINTER(reader->pipeline->models->len));
 }
 
 static void take_output(WeftReader *reader, const WeftYaml *key, const WeftYaml *value)
 {
-  if (weft_read_name(reader, key, "an output"))
-    weft_read_reference(reader, reader->pipeline->outputs, key, value, NULL, "an output");
+  weft_read_name(reader, key, "an output");
+  weft_read_reference(reader, reader->pipeline->outputs, key, value, NULL, "an output");
 }
 
-/* A map of things by name; missing is an error where `required`. */
-static void take_section(WeftReader *reader, const char *name, gboolean required, const char *example,
+/* A map of things by name; missing is an error where `required`. FALSE: what it holds is not known (reported). */
+static gboolean take_section(WeftReader *reader, const char *name, gboolean required, const char *example,
                          void (*take)(WeftReader *reader, const WeftYaml *key, const WeftYaml *value))
 {
   const WeftYaml *section = weft_yaml_get(reader->pipeline->root, name);
   if (!section) {
-    if (required)
+    if (required && !reader->pipeline->unsure)
       weft_diagnostic_hint(weft_diagnostics_add(reader->diagnostics, "missing-key", 0, 0, "the key \"%s\" is missing",
                                                 name), "such as %s: %s", name, example);
-    return;
+    return !required && !reader->pipeline->unsure;
   }
   if (!weft_read_map(reader, section, NULL, name, example))
-    return;
+    return FALSE;
   if (required && weft_yaml_n(section) == 0)
     weft_diagnostic_hint(weft_fault(reader->diagnostics, section, "empty-map", "%s is empty", name), "such as %s: %s",
                          name, example);
   if (weft_yaml_n(section) > WEFT_PIPELINE_MAX_NODES) {
     weft_fault(reader->diagnostics, section, "too-many", "%s has %u entries, at most %u are allowed "
                "(WEFT_PIPELINE_MAX_NODES)", name, weft_yaml_n(section), WEFT_PIPELINE_MAX_NODES);
-    return;
+    return FALSE;
   }
-  for (guint i = 0; i < weft_yaml_n(section); i++)
-    take(reader, weft_yaml_key(section, i), weft_yaml_item(section, i));
+  for (guint i = 0; i < weft_yaml_n(section); i++) {
+    if (strcmp(weft_yaml_key(section, i)->text, "<<") != 0)
+      take(reader, weft_yaml_key(section, i), weft_yaml_item(section, i));
+  }
+  return !section->unsure && !(required && weft_yaml_n(section) == 0);
+}
+
+static void take_name(WeftReader *reader, const WeftYaml *name)
+{
+  if (!name)
+    weft_diagnostic_hint(weft_diagnostics_add(reader->diagnostics, "missing-key", 0, 0, "the key \"name\" is missing"),
+                         "the second line is \"name: NAME\"");
+  else if (weft_read_text(reader, name, NULL, "name", "digits") && weft_read_name(reader, name, "a pipeline"))
+    reader->pipeline->name = name->text;
 }
 
 /* `weft: 1` and `name` first, so that a stranger and a program know at once what they see. */
@@ -101,7 +115,8 @@ static gboolean take_head(WeftReader *reader)
   if (!version) {
     weft_diagnostic_hint(weft_diagnostics_add(reader->diagnostics, "missing-key", 1, 1, "the key \"weft\" is missing"),
                          "the first line is \"weft: %d\"", WEFT_PIPELINE_FORMAT);
-    return FALSE;
+    take_name(reader, name);
+    return weft_yaml_get(root, "nodes") != NULL; /* otherwise it is something else */
   }
   WeftLiteral literal = {.type = WEFT_LITERAL_TEXT};
   if (version->kind == WEFT_YAML_SCALAR)
@@ -111,30 +126,30 @@ static gboolean take_head(WeftReader *reader)
                WEFT_PIPELINE_FORMAT, version->kind == WEFT_YAML_SCALAR ? version->text : weft_yaml_kind_name(version));
     return FALSE;
   }
-  if (!name)
-    weft_diagnostic_hint(weft_diagnostics_add(reader->diagnostics, "missing-key", 0, 0, "the key \"name\" is missing"),
-                         "the second line is \"name: NAME\"");
-  else if (weft_read_text(reader, name, NULL, "name", "digits") && weft_read_name(reader, name, "a pipeline"))
-    reader->pipeline->name = name->text;
+  take_name(reader, name);
   if (strcmp(weft_yaml_key(root, 0)->text, "weft") != 0 || (name && root->items->pdata[1] != name))
     weft_fault(reader->diagnostics, weft_yaml_key(root, 0), "order", "the first two keys are \"weft\" and \"name\"");
   return TRUE;
 }
 
-static void take_root(WeftReader *reader)
+/* FALSE: it is no pipeline of this format, and nothing more can be said. */
+static gboolean take_root(WeftReader *reader)
 {
+  WeftPipeline *pipeline = reader->pipeline;
   static const char *const known[] = {"weft", "name", "inputs", "require", "models", "nodes", "outputs", NULL};
   static const char *const later[] = {"context", "assets", "audit", "rollout", NULL};
   if (!take_head(reader))
-    return;
-  weft_read_keys(reader, reader->pipeline->root, "a pipeline", NULL, known, later);
-  take_section(reader, "inputs", TRUE, "{picture: {type: image}}", take_input);
-  take_section(reader, "models", FALSE, "{vit: models/vit}", take_model);
-  take_section(reader, "nodes", TRUE, "{see: {use: vit@^1, model: vit, in: picture}}", weft_read_node);
+    return FALSE;
+  pipeline->unsure = !weft_read_keys(reader, pipeline->root, "a pipeline", NULL, known, later);
+  gboolean names = take_section(reader, "inputs", TRUE, "{picture: {type: image}}", take_input);
+  pipeline->models_unsure = !take_section(reader, "models", FALSE, "{vit: models/vit}", take_model);
+  names = take_section(reader, "nodes", TRUE, "{see: {use: vit@^1, model: vit, in: picture}}", weft_read_node) && names;
   take_section(reader, "outputs", TRUE, "{digit: head.label}", take_output);
-  const WeftYaml *require = weft_yaml_get(reader->pipeline->root, "require");
+  const WeftYaml *require = weft_yaml_get(pipeline->root, "require");
   if (require && weft_read_text(reader, require, NULL, "require", "any(picture, speech)"))
-    reader->pipeline->require_at = require;
+    pipeline->require_at = require;
+  pipeline->names_unsure = !names;
+  return TRUE;
 }
 
 WeftPipeline *weft_pipeline_parse(const char *text, gsize n_bytes, const char *path, WeftDiagnostics *diagnostics)
@@ -155,10 +170,16 @@ WeftPipeline *weft_pipeline_parse(const char *text, gsize n_bytes, const char *p
   pipeline->steps = g_hash_table_new(g_str_hash, g_str_equal);
   pipeline->model_index = g_hash_table_new(g_str_hash, g_str_equal);
   WeftReader reader = {pipeline, diagnostics};
-  take_root(&reader);
-  if (pipeline->inputs->len && pipeline->nodes->len) /* otherwise every reference dangles */
-    weft_pipeline_wire(pipeline, diagnostics);
-  return diagnostics->n_errors == n_before ? g_steal_pointer(&pipeline) : NULL;
+  if (!take_root(&reader))
+    return NULL;
+  weft_pipeline_wire(pipeline, diagnostics);
+  pipeline->faulty = diagnostics->n_errors != n_before;
+  return g_steal_pointer(&pipeline);
+}
+
+gboolean weft_pipeline_is_sound(const WeftPipeline *pipeline)
+{
+  return !pipeline->faulty;
 }
 
 /* A pipe or a device is read too, up to the limit and one byte more, so that the limit can be named. */

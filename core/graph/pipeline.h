@@ -22,13 +22,13 @@
 
 typedef struct {
   const char *name;
-  const WeftYaml *at, *type_at, *reader_at; /* reader_at: NULL without `reader:` */
-  const char *type;
+  const WeftYaml *at, *type_at, *reader_at; /* reader_at: NULL without `reader:` or reported */
+  const char *type;     /* NULL: reported */
   gboolean optional;
 } WeftInput;
 
 typedef struct {
-  const char *name, *path;
+  const char *name, *path; /* path: NULL: reported */
   const WeftYaml *at;   /* the path */
   gboolean used;
 } WeftModel;
@@ -37,7 +37,7 @@ typedef struct {
 typedef struct {
   const char *key;      /* of the map; NULL: a single reference */
   const WeftYaml *key_at, *at;
-  char *name;           /* before the first dot */
+  char *name;           /* before the first dot; NULL: no text (reported) */
   const char *port;     /* after it, within at's text; NULL: the main port */
   int step;             /* that `name` names; -1: none (reported) */
 } WeftReference;
@@ -51,6 +51,7 @@ typedef struct {
   int model;                        /* index; -1: none, -2: unknown (reported) */
   GArray *in;                       /* of WeftReference */
   gboolean has_isolate, isolate;
+  gboolean unsure;                  /* a key or value is not known (reported): what seems to be missing may be meant */
   guint64 deadline_ns;              /* 0: none */
 } WeftNodeDecl;
 
@@ -63,8 +64,11 @@ struct WeftPipeline {
   WeftExpr *require;                /* NULL: none */
   const WeftYaml *require_at;
   GHashTable *steps, *model_index;  /* name -> index + 1 */
+  gboolean faulty;                  /* errors were told: it can be checked, and never built */
+  gboolean unsure, names_unsure, models_unsure; /* a key of the file, an input or node, a model is not known (reported):
+                                       what seems to be missing may be meant */
   guint n_steps;
-  guint *order;                     /* [n_steps] topological */
+  guint *order;                     /* [n_steps] topological; steps in or behind a circle (reported) last */
 };
 
 #define weft_input_at(pipeline, i) (&g_array_index((pipeline)->inputs, WeftInput, i))
@@ -80,8 +84,8 @@ static inline const WeftNodeDecl *weft_step_node(const WeftPipeline *pipeline, g
   return step < pipeline->inputs->len ? NULL : weft_node_at(pipeline, step - pipeline->inputs->len);
 }
 
-/** Binds names to steps, checks `require`, orders the steps; FALSE: diagnostics say why. */
-gboolean weft_pipeline_wire(WeftPipeline *pipeline, WeftDiagnostics *diagnostics);
+/** Binds names to steps, checks `require`, orders the steps; diagnostics say what is wrong. */
+void weft_pipeline_wire(WeftPipeline *pipeline, WeftDiagnostics *diagnostics);
 
 /** An error at the place of `at`. */
 #define weft_fault(diagnostics, at, code, ...) \

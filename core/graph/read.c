@@ -34,12 +34,13 @@ const WeftYaml *weft_yaml_get(const WeftYaml *map, const char *key)
   return NULL;
 }
 
-void weft_read_keys(WeftReader *reader, const WeftYaml *map, const char *what, const char *node,
-                    const char *const *known, const char *const *later)
+gboolean weft_read_keys(WeftReader *reader, const WeftYaml *map, const char *what, const char *node,
+                        const char *const *known, const char *const *later)
 {
+  gboolean sure = !map->unsure;
   for (guint i = 0; i < weft_yaml_n(map); i++) {
     const WeftYaml *key = weft_yaml_key(map, i);
-    if (g_strv_contains(known, key->text) || strcmp(key->text, "<<") == 0)
+    if (key->reported || g_strv_contains(known, key->text))
       continue;
     if (g_strv_contains(later, key->text)) {
       weft_diagnostic_at(weft_fault(reader->diagnostics, key, "not-implemented", "not implemented yet: \"%s\" of %s",
@@ -51,11 +52,15 @@ void weft_read_keys(WeftReader *reader, const WeftYaml *map, const char *what, c
     g_autofree char *list = g_strjoinv(", ", (char **)(gpointer)known);
     weft_diagnostic_hint(weft_diagnostic_at(fault, node, NULL), "the keys are %s", list);
     weft_diagnostic_closest(fault, key->text, known, g_strv_length((char **)(gpointer)known));
+    sure = FALSE;
   }
+  return sure;
 }
 
 gboolean weft_read_name(WeftReader *reader, const WeftYaml *at, const char *what)
 {
+  if (at->reported)
+    return FALSE;
   const char *c = at->text;
   gsize n = strlen(c);
   gboolean sound = g_ascii_isalpha(*c) || *c == '_';
@@ -77,6 +82,8 @@ gboolean weft_read_name(WeftReader *reader, const WeftYaml *at, const char *what
 const char *weft_read_text(WeftReader *reader, const WeftYaml *value, const char *node, const char *what,
                            const char *example)
 {
+  if (value->reported)
+    return NULL;
   if (value->kind == WEFT_YAML_SCALAR && weft_literal_of(value).type != WEFT_LITERAL_NULL)
     return value->text;
   WeftDiagnostic *fault = weft_fault(reader->diagnostics, value, "wrong-type", "%s is a text, found %s", what,
@@ -93,6 +100,8 @@ gboolean weft_read_bool(WeftReader *reader, const WeftYaml *value, const char *n
   *out = literal.boolean;
   if (literal.type == WEFT_LITERAL_BOOL)
     return TRUE;
+  if (value->reported)
+    return FALSE;
   WeftDiagnostic *fault =
       value->kind == WEFT_YAML_SCALAR
           ? weft_fault(reader->diagnostics, value, "wrong-type", "%s is true or false, found \"%s\"", what, value->text)
@@ -107,6 +116,8 @@ gboolean weft_read_map(WeftReader *reader, const WeftYaml *value, const char *no
 {
   if (value->kind == WEFT_YAML_MAP)
     return TRUE;
+  if (value->reported)
+    return FALSE;
   WeftDiagnostic *fault = weft_fault(reader->diagnostics, value, "wrong-type", "%s is a map, found %s", what,
                                      weft_yaml_kind_name(value));
   weft_diagnostic_hint(weft_diagnostic_at(fault, node, NULL), "such as %s", example);
@@ -133,9 +144,7 @@ void weft_read_reference(WeftReader *reader, GArray *into, const WeftYaml *key, 
                            const char *what)
 {
   const char *text = weft_read_text(reader, value, node, what, "see.tokens");
-  if (!text)
-    return;
-  const char *dot = strchr(text, '.');
+  const char *dot = text ? strchr(text, '.') : NULL;
   WeftReference reference = {.key = key ? key->text : NULL, .key_at = key, .at = value, .step = -1};
   reference.name = dot ? g_strndup(text, (gsize)(dot - text)) : g_strdup(text);
   reference.port = dot ? dot + 1 : NULL;

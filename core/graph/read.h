@@ -2,7 +2,8 @@
 /**
  * @file read.h
  * Inside core/graph: how the sections of a file are read from its tree. Each
- * function reports what is wrong, at the place of the value, and goes on.
+ * function reports what is wrong, at the place of the value, and goes on; of a
+ * value that is already reported it says nothing.
  * node: who it belongs to, for messages; NULL: none. example: what a hint shows.
  */
 #ifndef WEFT_CORE_READ_H
@@ -19,8 +20,11 @@ typedef struct {
 const char *weft_yaml_kind_name(const WeftYaml *yaml);
 /** Value of a key in a map, or NULL. */
 const WeftYaml *weft_yaml_get(const WeftYaml *map, const char *key);
-/** Every key is in `known`; those in `later` belong to the format but not to this version of Weft. Both end with NULL. */
-void weft_read_keys(WeftReader *reader, const WeftYaml *map, const char *what, const char *node,
+/**
+ * Every key is in `known`; those in `later` belong to the format but not to this version of Weft. Both end with NULL.
+ * FALSE: a key is not known (reported), and may have been meant to be one that seems to be missing.
+ */
+gboolean weft_read_keys(WeftReader *reader, const WeftYaml *map, const char *what, const char *node,
                     const char *const *known, const char *const *later);
 gboolean weft_read_name(WeftReader *reader, const WeftYaml *at, const char *what);
 /** The text of a scalar; NULL: reported. */
@@ -36,7 +40,7 @@ guint64 weft_read_time_ns(WeftReader *reader, const WeftYaml *value, const char 
                           const char *what);
 /** A new, empty array of WeftReference. Caller frees with g_array_unref. */
 GArray *weft_references_new(void);
-/** Appends the reference that value spells. */
+/** Appends the reference that value spells; one without a name where it spells none. */
 void weft_read_reference(WeftReader *reader, GArray *into, const WeftYaml *key, const WeftYaml *value, const char *node,
                          const char *what);
 

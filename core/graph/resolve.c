@@ -104,6 +104,8 @@ static WeftFound *find_reader(WeftBuilder *builder, const WeftInput *input)
 static gboolean resolve_reader(WeftBuilder *builder, WeftStep *step)
 {
   const WeftInput *input = step->input;
+  if (!input->type) /* reported */
+    return FALSE;
   if (!input->reader_at) {
     step->found = find_reader(builder, input);
   } else {
@@ -159,6 +161,8 @@ static gboolean check_model(WeftBuilder *builder, WeftStep *step)
   if (node->model >= 0 && spec->model != WEFT_MODEL_NONE) /* a folder that is missing is reported at models: */
     return builder->revision->model_digests[node->model] != NULL;
   WeftDiagnostic *fault = NULL;
+  if (node->model < 0 && node->unsure)
+    return FALSE;
   if (node->model >= 0)
     fault = weft_fault(builder->diagnostics, node->model_at, "no-model", "%s takes no model", step->found->label);
   else if (spec->model == WEFT_MODEL_REQUIRED)
@@ -172,6 +176,8 @@ static gboolean check_model(WeftBuilder *builder, WeftStep *step)
 static gboolean resolve_node(WeftBuilder *builder, WeftStep *step)
 {
   const WeftNodeDecl *node = step->node;
+  if (!node->plugin) /* reported */
+    return FALSE;
   WeftFound *found = find(builder, node->use_at->text, node->plugin, node->range);
   if (!found->spec) {
     WeftDiagnostic *fault = weft_fault(builder->diagnostics, node->use_at, "no-plugin", "%s", found->error);
@@ -189,16 +195,19 @@ static gboolean resolve_node(WeftBuilder *builder, WeftStep *step)
 
 gboolean weft_step_resolve(WeftBuilder *builder, WeftStep *step)
 {
-  if (step->input) {
-    if (!resolve_reader(builder, step)) {
-      step->found = NULL;
-      return FALSE;
-    }
+  if (!step->input)
+    return resolve_node(builder, step);
+  if (resolve_reader(builder, step))
+    return TRUE;
+  step->found = NULL;
+  return FALSE;
+}
+
+gboolean weft_step_check(WeftBuilder *builder, WeftStep *step)
+{
+  if (step->input)
     return weft_step_take_params(builder, step) && weft_step_bind(builder, step);
-  }
-  if (!resolve_node(builder, step))
-    return FALSE;
-  gboolean ok = check_model(builder, step);
+  gboolean ok = check_model(builder, step) && !step->node->unsure;
   ok = weft_step_take_params(builder, step) && ok;
   return weft_step_bind(builder, step) && ok;
 }
@@ -208,6 +217,8 @@ static void resolve_model(WeftBuilder *builder, guint i)
   const WeftModel *model = weft_model_at(builder->pipeline, i);
   WeftRevision *revision = builder->revision;
   g_autoptr(GError) error = NULL;
+  if (!model->path) /* reported */
+    return;
   revision->model_folders[i] = g_path_is_absolute(model->path)
                                    ? g_strdup(model->path)
                                    : g_build_filename(builder->pipeline->folder, model->path, NULL);

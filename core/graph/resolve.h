@@ -93,11 +93,16 @@ typedef struct {
 /** Hands memory of g_malloc to the revision; returns it. */
 gpointer weft_revision_keep(WeftRevision *revision, gpointer memory);
 
-/* resolve.c, params.c, bind.c: each reports and answers FALSE, or answers TRUE. */
+/*
+ * resolve.c, params.c, bind.c: each reports and answers FALSE, or answers TRUE.
+ * First the plugins of all steps, then what the manifests of both sides say.
+ */
 gboolean weft_step_resolve(WeftBuilder *builder, WeftStep *step);
+/** Model, parameters and inputs of a step whose plugin is found. */
+gboolean weft_step_check(WeftBuilder *builder, WeftStep *step);
 gboolean weft_step_take_params(WeftBuilder *builder, WeftStep *step);
 gboolean weft_step_bind(WeftBuilder *builder, WeftStep *step);
-/** Index of the output that a reference names; -1: reported, or its step is not resolved. node: who asks, or NULL. */
+/** Index of the output that a reference names; -1: reported, or its step is not known. node: who asks, or NULL. */
 int weft_reference_output(WeftBuilder *builder, const WeftReference *reference, const char *node);
 /** Whether an output could feed an input, as far as the manifests tell. */
 gboolean weft_port_specs_fit(const WeftPortSpec *input, const WeftPortSpec *output);

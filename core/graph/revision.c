@@ -73,7 +73,8 @@ static gboolean sources_failed(const WeftBuilder *builder, const WeftStep *step)
   if (!step->node)
     return FALSE;
   for (guint k = 0; k < step->node->in->len; k++) {
-    if (builder->revision->steps[weft_reference_at(step->node->in, k)->step].failed)
+    int source = weft_reference_at(step->node->in, k)->step;
+    if (source < 0 || builder->revision->steps[source].failed)
       return TRUE;
   }
   return FALSE;
@@ -85,6 +86,11 @@ static void resolve_all(WeftBuilder *builder)
   for (guint i = 0; i < pipeline->n_steps; i++) {
     WeftStep *step = &builder->revision->steps[pipeline->order[i]];
     step->failed = !weft_step_resolve(builder, step);
+  }
+  for (guint i = 0; i < pipeline->n_steps; i++) {
+    WeftStep *step = &builder->revision->steps[pipeline->order[i]];
+    if (step->found && !weft_step_check(builder, step))
+      step->failed = TRUE;
   }
   for (guint i = 0; i < pipeline->outputs->len; i++)
     weft_reference_output(builder, weft_reference_at(pipeline->outputs, i), NULL);
@@ -113,7 +119,7 @@ WeftRevision *weft_revision_build(const WeftPipeline *pipeline, WeftCatalogue *c
   resolve_all(&builder);
   if (weft_steps_isolate(&builder))
     build_all(&builder);
-  if (diagnostics->n_errors != n_before || !weft_graph_build(&builder, runtime))
+  if (pipeline->faulty || diagnostics->n_errors != n_before || !weft_graph_build(&builder, runtime))
     return NULL;
   return g_steal_pointer(&revision);
 }

@@ -80,9 +80,15 @@ typedef struct {
   const char *const *inputs;    /**< references as resolved, "see.tokens", NULL-terminated */
 } WeftRevisionNode;
 
-/** Parses only. NULL: diagnostics say why. */
+/**
+ * Parses only. NULL: diagnostics say why it cannot be read. Otherwise the
+ * pipeline, perhaps with errors (in the diagnostics): weft_revision_build then
+ * adds what else is wrong, so that one run tells all of it.
+ */
 WeftPipeline *weft_pipeline_parse(const char *text, gsize n_bytes, const char *path, WeftDiagnostics *diagnostics);
 WeftPipeline *weft_pipeline_load(const char *path, WeftDiagnostics *diagnostics);
+/** FALSE: there were errors; it can be checked, and weft_revision_build answers NULL. */
+gboolean weft_pipeline_is_sound(const WeftPipeline *pipeline);
 void weft_pipeline_free(WeftPipeline *pipeline);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(WeftPipeline, weft_pipeline_free)
 

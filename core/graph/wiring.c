@@ -13,10 +13,10 @@ const char *weft_step_name(const WeftPipeline *pipeline, guint step)
 static void enter(WeftPipeline *pipeline, WeftDiagnostics *diagnostics, const char *name, const WeftYaml *at, guint step)
 {
   guint other = GPOINTER_TO_UINT(g_hash_table_lookup(pipeline->steps, name));
-  if (!other) {
+  if (!other)
     g_hash_table_insert(pipeline->steps, (gpointer)name, GUINT_TO_POINTER(step + 1));
+  if (!other || at->reported)
     return;
-  }
   const WeftNodeDecl *node = weft_step_node(pipeline, other - 1);
   const WeftYaml *first = node ? node->at : weft_input_at(pipeline, other - 1)->at;
   weft_diagnostic_hint(weft_fault(diagnostics, at, "name-twice", "the name \"%s\" is taken by the %s in line %u", name,
@@ -35,8 +35,10 @@ static void enter_all(WeftPipeline *pipeline, WeftDiagnostics *diagnostics)
 
 static void bind(WeftPipeline *pipeline, WeftDiagnostics *diagnostics, WeftReference *reference, const char *node)
 {
+  if (!reference->name)
+    return;
   reference->step = (int)GPOINTER_TO_UINT(g_hash_table_lookup(pipeline->steps, reference->name)) - 1;
-  if (reference->step >= 0)
+  if (reference->step >= 0 || pipeline->names_unsure)
     return;
   gboolean model = g_hash_table_contains(pipeline->model_index, reference->name);
   WeftDiagnostic *fault =
@@ -93,7 +95,7 @@ static void check_require(WeftPipeline *pipeline, WeftDiagnostics *diagnostics)
 
 static void parse_require(WeftPipeline *pipeline, WeftDiagnostics *diagnostics)
 {
-  if (!pipeline->require_at)
+  if (!pipeline->require_at || pipeline->names_unsure)
     return;
   const WeftYaml *at = pipeline->require_at;
   WeftExprFault bad;
@@ -170,28 +172,10 @@ static const WeftReference *open_source(const WeftPipeline *pipeline, const Edge
   return reference;
 }
 
-/* From any step that never came in order, going to open sources ends in a circle: the steps of it, consumer first. */
-static GArray *cycle_of(const WeftPipeline *pipeline, const Edges *edges)
-{
-  guint step = 0;
-  while (!edges->n_open[step])
-    step++;
-  g_autofree guint8 *seen = g_malloc0(pipeline->n_steps);
-  for (; !seen[step]; step = (guint)open_source(pipeline, edges, step)->step)
-    seen[step] = 1;
-  GArray *cycle = g_array_new(FALSE, FALSE, sizeof(guint));
-  guint begin = step;
-  do {
-    g_array_append_val(cycle, step);
-    step = (guint)open_source(pipeline, edges, step)->step;
-  } while (step != begin);
-  return cycle;
-}
-
 /* Told along the data, beginning with the node that stands first in the file. */
-static void report_cycle(const WeftPipeline *pipeline, const Edges *edges, WeftDiagnostics *diagnostics)
+static void report_cycle(const WeftPipeline *pipeline, const Edges *edges, const GArray *cycle,
+                         WeftDiagnostics *diagnostics)
 {
-  g_autoptr(GArray) cycle = cycle_of(pipeline, edges);
   guint first = 0, n = cycle->len;
   for (guint i = 1; i < n; i++) {
     if (g_array_index(cycle, guint, i) < g_array_index(cycle, guint, first))
@@ -212,62 +196,117 @@ static void report_cycle(const WeftPipeline *pipeline, const Edges *edges, WeftD
   weft_diagnostic_at(fault, weft_step_name(pipeline, step), NULL);
 }
 
+/* The steps in order whose consumers have not been looked at, from *n_seen on, and all that becomes ready by it. */
+static void sort_ready(WeftPipeline *pipeline, Edges *edges, guint *n_seen, guint *n_done)
+{
+  for (; *n_seen < *n_done; ++*n_seen) {
+    guint s = pipeline->order[*n_seen];
+    for (guint e = edges->begin[s]; e < edges->begin[s + 1]; e++) {
+      guint consumer = edges->consumers[e];
+      if (edges->n_open[consumer] && --edges->n_open[consumer] == 0)
+        pipeline->order[(*n_done)++] = consumer;
+    }
+  }
+}
+
+/*
+ * Going from a step that never came in order to an open source ends in a
+ * circle, and every circle is found from one side. Each is reported and then
+ * put in order as if it were open, so that what stands behind it is still
+ * looked at.
+ */
+static void break_cycles(WeftPipeline *pipeline, Edges *edges, guint *n_done, WeftDiagnostics *diagnostics)
+{
+  g_autofree guint *walk = g_new0(guint, pipeline->n_steps); /* which walk came by, from 1 */
+  g_autoptr(GArray) cycle = g_array_new(FALSE, FALSE, sizeof(guint)), found = g_array_new(FALSE, FALSE, sizeof(guint));
+  for (guint s = 0; s < pipeline->n_steps; s++) {
+    if (!edges->n_open[s] || walk[s])
+      continue;
+    guint step = s;
+    for (; !walk[step]; step = (guint)open_source(pipeline, edges, step)->step)
+      walk[step] = s + 1;
+    if (walk[step] != s + 1)
+      continue;
+    g_array_set_size(cycle, 0);
+    for (guint begin = step; !cycle->len || step != begin; step = (guint)open_source(pipeline, edges, step)->step)
+      g_array_append_val(cycle, step);
+    report_cycle(pipeline, edges, cycle, diagnostics);
+    g_array_append_vals(found, cycle->data, cycle->len);
+  }
+  for (guint i = 0; i < found->len; i++) {
+    guint step = g_array_index(found, guint, i);
+    edges->n_open[step] = 0;
+    pipeline->order[(*n_done)++] = step;
+  }
+}
+
 static void sort(WeftPipeline *pipeline, WeftDiagnostics *diagnostics)
 {
   Edges edges;
-  guint n = pipeline->n_steps, n_done = 0;
+  guint n = pipeline->n_steps, n_done = 0, n_seen = 0;
   edges_init(&edges, pipeline);
   pipeline->order = g_new0(guint, n + 1);
   for (guint s = 0; s < n; s++) {
     if (!edges.n_open[s])
       pipeline->order[n_done++] = s;
   }
-  for (guint i = 0; i < n_done; i++) {
-    guint s = pipeline->order[i];
-    for (guint e = edges.begin[s]; e < edges.begin[s + 1]; e++) {
-      if (--edges.n_open[edges.consumers[e]] == 0)
-        pipeline->order[n_done++] = edges.consumers[e];
-    }
+  sort_ready(pipeline, &edges, &n_seen, &n_done);
+  while (n_done < n && diagnostics->n_errors <= WEFT_DIAGNOSTICS_MAX) {
+    break_cycles(pipeline, &edges, &n_done, diagnostics);
+    sort_ready(pipeline, &edges, &n_seen, &n_done);
   }
-  if (n_done < n)
-    report_cycle(pipeline, &edges, diagnostics);
+  for (guint s = 0; s < n && n_done < n; s++) { /* more circles than are shown */
+    if (edges.n_open[s])
+      pipeline->order[n_done++] = s;
+  }
   edges_clear(&edges);
 }
 
+static void use(guint8 *used, const GArray *references, gboolean *all_known)
+{
+  for (guint i = 0; i < references->len; i++) {
+    int step = weft_reference_at(references, i)->step;
+    if (step >= 0)
+      used[step] = 1;
+    else
+      *all_known = FALSE;
+  }
+}
+
+/* Where a reference names nothing, or nothing yet, it may have meant what seems to be unused. */
 static void warn_unused(const WeftPipeline *pipeline, WeftDiagnostics *diagnostics)
 {
   g_autofree guint8 *used = g_malloc0(pipeline->n_steps + 1);
+  gboolean all_known = pipeline->outputs->len && !pipeline->names_unsure, all_models_known = !pipeline->names_unsure;
   for (guint i = 0; i < pipeline->nodes->len; i++) {
-    const GArray *in = weft_node_at(pipeline, i)->in;
-    for (guint k = 0; k < in->len; k++)
-      used[weft_reference_at(in, k)->step] = 1;
+    const WeftNodeDecl *node = weft_node_at(pipeline, i);
+    use(used, node->in, &all_known);
+    all_known = all_known && !node->unsure;
+    all_models_known = all_models_known && !node->unsure && node->model != -2;
   }
-  for (guint i = 0; i < pipeline->outputs->len; i++)
-    used[weft_reference_at(pipeline->outputs, i)->step] = 1;
-  for (guint s = 0; s < pipeline->n_steps; s++) {
+  use(used, pipeline->outputs, &all_known);
+  for (guint s = 0; all_known && s < pipeline->n_steps; s++) {
     const WeftNodeDecl *node = weft_step_node(pipeline, s);
     const WeftYaml *at = node ? node->at : weft_input_at(pipeline, s)->at;
-    if (!used[s])
+    gboolean named = GPOINTER_TO_UINT(g_hash_table_lookup(pipeline->steps, weft_step_name(pipeline, s))) == s + 1;
+    if (!used[s] && named) /* of two with one name only the first is meant */
       weft_diagnostics_warn(diagnostics, "unused", at->line, at->column, "nothing uses the %s \"%s\"",
                             node ? "node" : "input", weft_step_name(pipeline, s));
   }
   for (guint i = 0; i < pipeline->models->len; i++) {
     const WeftModel *model = weft_model_at(pipeline, i);
-    if (!model->used)
+    if (all_models_known && !model->used)
       weft_diagnostics_warn(diagnostics, "unused", model->at->line, model->at->column, "no node uses the model \"%s\"",
                             model->name);
   }
 }
 
-gboolean weft_pipeline_wire(WeftPipeline *pipeline, WeftDiagnostics *diagnostics)
+void weft_pipeline_wire(WeftPipeline *pipeline, WeftDiagnostics *diagnostics)
 {
   pipeline->n_steps = pipeline->inputs->len + pipeline->nodes->len;
   enter_all(pipeline, diagnostics);
   bind_all(pipeline, diagnostics);
   parse_require(pipeline, diagnostics);
   sort(pipeline, diagnostics);
-  if (diagnostics->n_errors)
-    return FALSE;
   warn_unused(pipeline, diagnostics);
-  return TRUE;
 }

@@ -19,7 +19,8 @@ typedef struct {
   WeftYaml *root;
   Open open[WEFT_PIPELINE_MAX_DEPTH];
   guint depth, n_values, n_documents;
-  gboolean stop;
+  gboolean stop;    /* nothing more is read */
+  gboolean partial; /* the tree ends before the file: nothing can be said of what is missing */
 } Builder;
 
 void weft_yaml_free(WeftYaml *yaml)
@@ -63,6 +64,14 @@ static const WeftYaml *earlier_key(Open *open, WeftYaml *key)
   return other;
 }
 
+static void report_merge_key(Builder *builder, WeftYaml *map, WeftYaml *key)
+{
+  weft_diagnostics_add(builder->diagnostics, "merge-key", key->line, key->column,
+                       "the merge key \"<<\" is not allowed: write the keys out");
+  key->reported = TRUE;
+  map->unsure = TRUE;
+}
+
 static void place_key(Builder *builder, Open *open, WeftYaml *yaml)
 {
   if (!open->yaml->keys) {
@@ -70,12 +79,13 @@ static void place_key(Builder *builder, Open *open, WeftYaml *yaml)
     open->yaml->items = g_ptr_array_new_with_free_func((GDestroyNotify)weft_yaml_free);
   }
   if (yaml->plain && strcmp(yaml->text, "<<") == 0)
-    weft_diagnostics_add(builder->diagnostics, "merge-key", yaml->line, yaml->column,
-                         "the merge key \"<<\" is not allowed: write the keys out");
+    report_merge_key(builder, open->yaml, yaml);
   const WeftYaml *other = earlier_key(open, yaml);
-  if (other)
+  if (other) {
     weft_diagnostics_add(builder->diagnostics, "duplicate-key", yaml->line, yaml->column,
                          "key \"%s\" stands twice in this map, first in line %u", yaml->text, other->line);
+    yaml->reported = TRUE;
+  }
   g_ptr_array_add(open->yaml->keys, yaml);
   open->has_key = TRUE;
 }
@@ -101,7 +111,7 @@ static void place(Builder *builder, WeftYaml *yaml)
     weft_diagnostics_add(builder->diagnostics, "complex-key", yaml->line, yaml->column,
                          "a key must be a word, not a %s", yaml->kind == WEFT_YAML_MAP ? "map" : "list");
     weft_yaml_free(yaml);
-    builder->stop = TRUE;
+    builder->stop = builder->partial = TRUE;
   }
 }
 
@@ -111,7 +121,7 @@ static WeftYaml *value_new(Builder *builder, const yaml_event_t *event, WeftYaml
     g_autofree char *message = g_strdup_printf("more than %u values in one file (WEFT_PIPELINE_MAX_VALUES)",
                                                WEFT_PIPELINE_MAX_VALUES);
     fault(builder, event, "too-many-values", message);
-    builder->stop = TRUE;
+    builder->stop = builder->partial = TRUE;
     return NULL;
   }
   WeftYaml *yaml = g_new0(WeftYaml, 1);
@@ -127,7 +137,7 @@ static void open_collection(Builder *builder, const yaml_event_t *event, WeftYam
     g_autofree char *message = g_strdup_printf("maps and lists stand more than %d deep in each other "
                                                "(WEFT_PIPELINE_MAX_DEPTH)", WEFT_PIPELINE_MAX_DEPTH);
     fault(builder, event, "too-deep", message);
-    builder->stop = TRUE;
+    builder->stop = builder->partial = TRUE;
     return;
   }
   WeftYaml *yaml = value_new(builder, event, kind);
@@ -147,18 +157,31 @@ static void close_collection(Builder *builder)
 static void take_scalar(Builder *builder, const yaml_event_t *event)
 {
   const char *text = (const char *)event->data.scalar.value;
-  if (strlen(text) != event->data.scalar.length) {
-    fault(builder, event, "zero-byte", "a text holds a zero byte");
-    builder->stop = TRUE;
-    return;
-  }
   WeftYaml *yaml = value_new(builder, event, WEFT_YAML_SCALAR);
   if (!yaml)
     return;
+  if (strlen(text) != event->data.scalar.length) {
+    fault(builder, event, "zero-byte", "a text holds a zero byte");
+    yaml->reported = TRUE;
+  }
   yaml->plain = event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
   yaml->text = g_strdup(text);
-  if (strstr(text, "${"))
+  if (strstr(text, "${")) {
     fault(builder, event, "not-implemented", "not implemented yet: variables such as ${NAME}");
+    yaml->reported = TRUE;
+  }
+  place(builder, yaml);
+}
+
+/* Stands for a value that is not known. */
+static void take_alias(Builder *builder, const yaml_event_t *event)
+{
+  weft_diagnostic_hint(fault(builder, event, "alias", "aliases (*name) are not allowed"), "write the value out");
+  WeftYaml *yaml = value_new(builder, event, WEFT_YAML_SCALAR);
+  if (!yaml)
+    return;
+  yaml->text = g_strdup("");
+  yaml->reported = TRUE;
   place(builder, yaml);
 }
 
@@ -178,11 +201,12 @@ static void take(Builder *builder, const yaml_event_t *event)
     if (builder->n_documents++) {
       fault(builder, event, "several-documents", "a second document begins here (---): a file holds one pipeline");
       builder->stop = TRUE;
+      if (builder->root)
+        builder->root->unsure = TRUE;
     }
     break;
   case YAML_ALIAS_EVENT:
-    weft_diagnostic_hint(fault(builder, event, "alias", "aliases (*name) are not allowed"), "write the value out");
-    builder->stop = TRUE;
+    take_alias(builder, event);
     break;
   case YAML_SCALAR_EVENT:
     refuse(builder, event, event->data.scalar.anchor, event->data.scalar.tag);
@@ -257,6 +281,7 @@ static void build(Builder *builder, yaml_parser_t *parser, const char *text, gsi
     yaml_event_t event;
     if (!yaml_parser_parse(parser, &event)) {
       syntax_fault(builder->diagnostics, parser, text, n_bytes);
+      builder->partial = TRUE;
       break;
     }
     end = event.type == YAML_STREAM_END_EVENT;
@@ -289,7 +314,7 @@ WeftYaml *weft_yaml_parse(const char *text, gsize n_bytes, WeftDiagnostics *diag
   if (diagnostics->n_errors == n_before && !builder.root)
     weft_diagnostic_hint(weft_diagnostics_add(diagnostics, "empty", 0, 0, "the file is empty"),
                          "a pipeline begins with the lines \"weft: 1\" and \"name: NAME\"");
-  if (diagnostics->n_errors == n_before)
+  if (!builder.partial)
     return builder.root;
   weft_yaml_free(builder.root);
   return NULL;

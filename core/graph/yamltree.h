@@ -23,12 +23,17 @@ typedef struct {
   WeftYamlKind kind;
   guint line, column; /**< 1-based */
   gboolean plain;     /**< scalars: written without quotes */
+  gboolean reported;  /**< an error about it is told: what it means is not known, and nobody says more of it */
+  gboolean unsure;    /**< maps: an entry is not known (reported): what seems to be missing may stand there */
   char *text;         /**< scalars: UTF-8 without zero bytes */
   GPtrArray *keys;    /**< maps: of WeftYaml, scalars; NULL while there are none */
   GPtrArray *items;   /**< lists and maps: of WeftYaml; NULL while there are none */
 } WeftYaml;
 
-/** NULL: diagnostics say why. Free with weft_yaml_free. */
+/**
+ * NULL: diagnostics say why it cannot be read to its end. Otherwise the tree,
+ * also with errors that concern single values. Free with weft_yaml_free.
+ */
 WeftYaml *weft_yaml_parse(const char *text, gsize n_bytes, WeftDiagnostics *diagnostics);
 void weft_yaml_free(WeftYaml *yaml);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(WeftYaml, weft_yaml_free)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Any bytes as a pipeline file: parsed and wired, or refused with at least one message. */
+/* Any bytes as a pipeline file: parsed and wired, or refused with at least one message. What is faulty ends well too. */
 #include "pipeline.h"
 
 #include <stdlib.h>
@@ -11,9 +11,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
   g_autoptr(WeftDiagnostics) diagnostics = weft_diagnostics_new("fuzz.yaml");
   g_autoptr(WeftPipeline) pipeline = weft_pipeline_parse((const char *)data, size, "fuzz.yaml", diagnostics);
   g_autofree char *text = weft_diagnostics_text(diagnostics);
-  if ((pipeline == NULL) != (diagnostics->n_errors > 0) || !g_utf8_validate(text, -1, NULL))
+  gboolean good = pipeline && weft_pipeline_is_sound(pipeline);
+  if (good != (diagnostics->n_errors == 0) || !g_utf8_validate(text, -1, NULL))
     abort();
-  if (pipeline) {
+  if (good) {
     g_autofree char *dot = weft_pipeline_dot(pipeline, NULL);
     gboolean present[1] = {FALSE};
     if (pipeline->inputs->len == 1 && pipeline->require)

@@ -41,7 +41,7 @@ static void expect_at(const char *text, gssize n, const char *code, guint line, 
   g_autoptr(WeftDiagnostics) diagnostics = NULL;
   g_autoptr(WeftPipeline) pipeline = parse(text, n, &diagnostics);
   g_autofree char *all = weft_diagnostics_text(diagnostics);
-  g_assert_null(pipeline);
+  g_assert_false(pipeline && weft_pipeline_is_sound(pipeline));
   g_assert_cmpuint(diagnostics->n_errors, >, 0);
   const WeftDiagnostic *first = diagnostics->list->pdata[0];
   if (strcmp(first->code, code) != 0 || first->line != line || first->column != column)
@@ -58,7 +58,7 @@ static void expect_good(const char *text)
   g_autoptr(WeftDiagnostics) diagnostics = NULL;
   g_autoptr(WeftPipeline) pipeline = parse(text, -1, &diagnostics);
   g_autofree char *all = weft_diagnostics_text(diagnostics);
-  if (!pipeline)
+  if (!pipeline || !weft_pipeline_is_sound(pipeline))
     g_error("refused:\n%s", all);
 }
 
@@ -222,7 +222,7 @@ static void test_pipeline_wiring(void)
   g_autoptr(WeftPipeline) pipeline = parse(
       HEAD "inputs: {a: {type: text}}\nnodes:\n  x: {use: p, in: {l: a, r: z}}\n  y: {use: p, in: x}\n  z: {use: p, in: y}\n"
            "  w: {use: p, in: z}\noutputs: {o: w}\n", -1, &diagnostics);
-  g_assert_null(pipeline);
+  g_assert_false(weft_pipeline_is_sound(pipeline));
   g_assert_cmpuint(diagnostics->n_errors, ==, 1);
   g_assert_cmpstr(((WeftDiagnostic *)diagnostics->list->pdata[0])->message, ==,
                   "the nodes feed each other in a circle: x -> y -> z -> x");
