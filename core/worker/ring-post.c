@@ -8,7 +8,7 @@
 #include <string.h>
 
 _Static_assert(sizeof(struct weft_wire_tensor) == 17 * 8 && sizeof(struct weft_wire_output) == 25 * 8 &&
-                   sizeof(struct weft_wire_item) == 4 * 8,
+                   sizeof(struct weft_wire_item) == 5 * 8,
                "descriptors are compared as bytes: no padding");
 
 /* Above this, comparing before writing costs more than the cache lines it saves. */
@@ -81,6 +81,30 @@ static void put_index(struct weft_ring_host *ring, struct cursor *cursor, const 
   wire->splits[1] = put_new(ring, cursor, tensor->splits[1], ((uint64_t)tensor->n_groups + 1) * sizeof(int64_t));
 }
 
+static uint64_t put_text(struct weft_ring_host *ring, struct cursor *cursor, const char *text)
+{
+  return put_new(ring, cursor, text, text ? strlen(text) + 1 : 0);
+}
+
+static uint64_t put_context(struct weft_ring_host *ring, struct cursor *cursor, const struct weft_context *context)
+{
+  const char *text[6] = {context->subject, context->session,  context->tenant,
+                         context->tier,    context->language, context->trace_id};
+  struct weft_wire_context wire = {.n_entries = context->n_entries};
+  for (int k = 0; k < 6; k++)
+    wire.text[k] = put_text(ring, cursor, text[k]);
+  if (context->n_entries)
+    wire.entries = take_room(cursor, context->n_entries * 2 * sizeof(uint64_t));
+  for (uint32_t e = 0; e < context->n_entries && !cursor->full; e++) {
+    uint64_t pair[2];
+    pair[0] = put_text(ring, cursor, context->entries[e].key);
+    pair[1] = put_text(ring, cursor, context->entries[e].value);
+    if (!cursor->full)
+      put(ring, wire.entries + e * sizeof pair, pair, sizeof pair);
+  }
+  return put_new(ring, cursor, &wire, sizeof wire);
+}
+
 static void post_items(struct weft_ring_host *ring, struct cursor *cursor, const struct weft_call *call, uint64_t at)
 {
   const struct weft_context *last = NULL;
@@ -88,16 +112,11 @@ static void post_items(struct weft_ring_host *ring, struct cursor *cursor, const
   for (uint32_t i = 0; i < call->n_items && !cursor->full; i++) {
     const struct weft_item *item = &call->items[i];
     if (item->context && item->context != last) {
-      const struct weft_context *c = item->context;
-      const char *text[6] = {c->subject, c->session, c->tenant, c->tier, c->language, c->trace_id};
-      uint64_t offsets[6];
-      for (int k = 0; k < 6; k++)
-        offsets[k] = put_new(ring, cursor, text[k], text[k] ? strlen(text[k]) + 1 : 0);
-      last = c;
-      last_at = put_new(ring, cursor, offsets, sizeof offsets);
+      last = item->context;
+      last_at = put_context(ring, cursor, last);
     }
     struct weft_wire_item wire = {item->seed, item->stream, item->context ? last_at : 0, item->chunk_flags,
-                                  item->adapter_set};
+                                  item->adapter_set, item->time_ns};
     if (!cursor->full)
       put(ring, at + i * sizeof wire, &wire, sizeof wire);
   }
@@ -240,6 +259,12 @@ weft_status weft_ring_post(struct weft_ring_host *ring, const struct weft_call *
              ring->n_items_max);
     return WEFT_BAD_INPUT;
   }
+  for (uint32_t i = 0; i < call->n_items; i++)
+    if (call->items[i].context && call->items[i].context->n_entries > WEFT_CONTEXT_MAX_ENTRIES) {
+      snprintf(message, WEFT_MESSAGE_BYTES, "a context of %u entries; at most %d (WEFT_CONTEXT_MAX_ENTRIES)",
+               call->items[i].context->n_entries, WEFT_CONTEXT_MAX_ENTRIES);
+      return WEFT_BAD_INPUT;
+    }
   struct cursor in = {WEFT_RING_PAGE, ring->n_bytes, 0};
   uint64_t items = take_room(&in, call->n_items * sizeof(struct weft_wire_item));
   uint64_t inputs = take_room(&in, call->n_inputs * sizeof(struct weft_wire_tensor));
@@ -261,6 +286,7 @@ weft_status weft_ring_post(struct weft_ring_host *ring, const struct weft_call *
   now.n_items = call->n_items;
   now.n_inputs = call->n_inputs;
   now.n_outputs = call->n_outputs;
+  now.flags = call->flags;
   now.items = items;
   now.inputs = inputs;
   now.outputs = outputs;

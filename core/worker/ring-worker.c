@@ -17,6 +17,7 @@ struct weft_ring_worker {
   struct weft_call call;
   struct weft_item *items;
   struct weft_context *contexts;
+  struct weft_context_entry *entries; /* [n_items_max x WEFT_CONTEXT_MAX_ENTRIES]: pages come at first use */
   weft_status *status;
   weft_status failed;         /* of fail_call: the call's, also where `process` answers WEFT_OK after it */
   uint8_t *has_message;
@@ -89,6 +90,7 @@ weft_status weft_ring_worker_new(const struct weft_ring_worker_spec *spec, struc
   ring->host.reserve = on_reserve;
   ring->items = weft_mem_alloc(spec->n_items_max * sizeof *ring->items + 1);
   ring->contexts = weft_mem_alloc(spec->n_items_max * sizeof *ring->contexts + 1);
+  ring->entries = weft_mem_alloc(spec->n_items_max * WEFT_CONTEXT_MAX_ENTRIES * sizeof *ring->entries + 1);
   ring->status = weft_mem_alloc(spec->n_items_max * sizeof *ring->status + 1);
   ring->has_message = weft_mem_alloc(spec->n_items_max + 1);
   ring->inputs = weft_mem_alloc(spec->n_inputs * sizeof *ring->inputs + 1);
@@ -96,7 +98,7 @@ weft_status weft_ring_worker_new(const struct weft_ring_worker_spec *spec, struc
   ring->outputs = weft_mem_alloc(spec->n_outputs * sizeof *ring->outputs + 1);
   ring->reserved = weft_mem_alloc(spec->n_outputs * sizeof *ring->reserved + 1);
   ring->scratch = weft_mem_alloc(spec->n_scratch_bytes + 1);
-  if (!ring->items || !ring->contexts || !ring->status || !ring->has_message || !ring->inputs || !ring->input_of ||
+  if (!ring->items || !ring->contexts || !ring->entries || !ring->status || !ring->has_message || !ring->inputs || !ring->input_of ||
       !ring->outputs || !ring->reserved || !ring->scratch) {
     weft_ring_worker_free(ring);
     return WEFT_NO_MEMORY;
@@ -112,6 +114,7 @@ void weft_ring_worker_free(struct weft_ring_worker *ring)
     return;
   weft_mem_free(ring->items);
   weft_mem_free(ring->contexts);
+  weft_mem_free(ring->entries);
   weft_mem_free(ring->status);
   weft_mem_free(ring->has_message);
   weft_mem_free(ring->inputs);
@@ -168,6 +171,27 @@ static void build_tensor(const struct weft_ring_worker *ring, const struct weft_
   tensor->n_groups = wire->n_groups;
 }
 
+static struct weft_context *build_context(struct weft_ring_worker *ring, uint32_t item, uint64_t at)
+{
+  const struct weft_wire_context *wire = in_at(ring, at);
+  const uint64_t *pairs = in_at(ring, wire->entries);
+  struct weft_context *context = &ring->contexts[item];
+  struct weft_context_entry *entries = ring->entries + (size_t)item * WEFT_CONTEXT_MAX_ENTRIES;
+  context->subject = in_at(ring, wire->text[0]);
+  context->session = in_at(ring, wire->text[1]);
+  context->tenant = in_at(ring, wire->text[2]);
+  context->tier = in_at(ring, wire->text[3]);
+  context->language = in_at(ring, wire->text[4]);
+  context->trace_id = in_at(ring, wire->text[5]);
+  context->n_entries = wire->n_entries < WEFT_CONTEXT_MAX_ENTRIES ? (uint32_t)wire->n_entries : WEFT_CONTEXT_MAX_ENTRIES;
+  context->entries = context->n_entries ? entries : NULL;
+  for (uint32_t e = 0; e < context->n_entries; e++) {
+    entries[e].key = in_at(ring, pairs[2 * e]);
+    entries[e].value = in_at(ring, pairs[2 * e + 1]);
+  }
+  return context;
+}
+
 static void build_items(struct weft_ring_worker *ring)
 {
   const struct weft_wire_item *wire = in_at(ring, ring->spec.in->now.items);
@@ -175,14 +199,7 @@ static void build_items(struct weft_ring_worker *ring)
   struct weft_context *context = NULL;
   for (uint32_t i = 0; i < ring->call.n_items; i++) {
     if (wire[i].context && wire[i].context != last) {
-      const uint64_t *text = in_at(ring, wire[i].context);
-      context = &ring->contexts[i];
-      context->subject = in_at(ring, text[0]);
-      context->session = in_at(ring, text[1]);
-      context->tenant = in_at(ring, text[2]);
-      context->tier = in_at(ring, text[3]);
-      context->language = in_at(ring, text[4]);
-      context->trace_id = in_at(ring, text[5]);
+      context = build_context(ring, i, wire[i].context);
       last = wire[i].context;
     }
     ring->items[i].seed = wire[i].seed;
@@ -190,6 +207,7 @@ static void build_items(struct weft_ring_worker *ring)
     ring->items[i].context = wire[i].context ? context : NULL;
     ring->items[i].chunk_flags = wire[i].chunk_flags;
     ring->items[i].adapter_set = wire[i].adapter_set;
+    ring->items[i].time_ns = wire[i].time_ns;
   }
 }
 
@@ -238,6 +256,8 @@ struct weft_call *weft_ring_worker_next(struct weft_ring_worker *ring)
     ring->input_of[i] = &ring->inputs[i];
   }
   build_outputs(ring);
+  if (in->now.flags & WEFT_RING_MARKS_FIRST && call->n_outputs && ring->outputs[0].tensor.data)
+    memset(ring->outputs[0].tensor.data, WEFT_RING_UNWRITTEN, (size_t)ring->outputs[0].tensor.n_bytes);
   memset(ring->status, 0, call->n_items * sizeof *ring->status);
   memset(ring->has_message, 0, call->n_items);
   ring->failed = WEFT_OK;

@@ -44,9 +44,13 @@ enum weft_ring_phase {
   WEFT_PHASE_IDLE /**< or in a call: the host knows */
 };
 
+/** Host to worker, in call->flags; the node sees 0: its first output is filled with WEFT_RING_UNWRITTEN before it runs. */
+#define WEFT_RING_MARKS_FIRST 1u
+#define WEFT_RING_UNWRITTEN 0xa5
+
 /** The call as a whole. */
 struct weft_wire_call {
-  uint32_t n_items, n_inputs, n_outputs;
+  uint32_t n_items, n_inputs, n_outputs, flags;
   uint64_t items, inputs, outputs; /**< offsets of the wire descriptors */
   uint64_t messages, item_status;  /**< in `out`: room for each item's */
 };
@@ -71,10 +75,17 @@ struct weft_ring_out {
   _Alignas(64) char message[WEFT_MESSAGE_BYTES];
 };
 
-/** One item, in `in`; context: offset of six string offsets. */
+/** One item, in `in`; context: offset of a struct weft_wire_context. */
 struct weft_wire_item {
   uint64_t seed, stream, context;
   uint32_t chunk_flags, adapter_set;
+  uint64_t time_ns;
+};
+
+/** Offsets of strings; entries: offset of n_entries pairs of offsets, key and value. */
+struct weft_wire_context {
+  uint64_t text[6];
+  uint64_t entries, n_entries;
 };
 
 /** A tensor; offsets in `in`. Without padding, so that two can be compared as bytes. */
@@ -138,7 +149,7 @@ void weft_ring_host_init(struct weft_ring_host *ring, void *in, void *out, uint6
 /**
  * Lays the call out, copies its inputs once and publishes it.
  * message: [WEFT_MESSAGE_BYTES], set on failure. Errors: WEFT_BAD_INPUT (more
- * than the activated items), WEFT_NO_MEMORY (does not fit into a segment).
+ * than the activated items, a context of more than WEFT_CONTEXT_MAX_ENTRIES), WEFT_NO_MEMORY (does not fit into a segment).
  */
 weft_status weft_ring_post(struct weft_ring_host *ring, const struct weft_call *call, char *message);
 /** Whether the current call is answered or lost. */

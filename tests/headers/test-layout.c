@@ -61,7 +61,7 @@ G_STATIC_ASSERT(sizeof(struct weft_node) == 56);
 G_STATIC_ASSERT(offsetof(struct weft_host, fail) == 8);
 G_STATIC_ASSERT(offsetof(struct weft_host, get_extension) == 72);
 G_STATIC_ASSERT(sizeof(struct weft_host) == 80);
-G_STATIC_ASSERT(sizeof(struct weft_item) == 32);
+G_STATIC_ASSERT(sizeof(struct weft_item) == 40);
 G_STATIC_ASSERT(offsetof(struct weft_call, items) == 16);
 G_STATIC_ASSERT(offsetof(struct weft_call, host_data) == 72);
 G_STATIC_ASSERT(sizeof(struct weft_call) == 80);

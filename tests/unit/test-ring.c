@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <glib.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -30,6 +31,8 @@ typedef struct {
   struct weft_item items[ITEMS];
   weft_status status[ITEMS];
   struct weft_context context;
+  struct weft_context_entry entries[WEFT_CONTEXT_MAX_ENTRIES + 1];
+  char keys[WEFT_CONTEXT_MAX_ENTRIES + 1][16];
   struct weft_tensor text;
   const struct weft_tensor *inputs[1];
   struct weft_output outputs[3];
@@ -74,9 +77,20 @@ static weft_status copy_texts(struct weft_call *call)
   for (uint32_t i = 0; i < call->n_items; i++) {
     struct weft_rows rows = weft_rows_of(text, i);
     const uint8_t *from = (const uint8_t *)text->data + rows.begin;
-    if (call->items[i].context)
-      g_assert_cmpstr(call->items[i].context->tenant, ==, "acme");
+    const struct weft_context *context = call->items[i].context;
+    if (context) {
+      g_assert_cmpstr(context->tenant, ==, "acme");
+      g_assert_null(context->session);
+      for (uint32_t e = 0; e < context->n_entries; e++) {
+        char key[16];
+        snprintf(key, sizeof key, "key%u", e);
+        g_assert_cmpstr(context->entries[e].key, ==, key);
+        g_assert_cmpstr(context->entries[e].value, ==, e % 2 ? NULL : key + 3);
+      }
+    }
     g_assert_cmpuint(call->items[i].seed, ==, 100 + i);
+    g_assert_cmpuint(call->items[i].time_ns, ==, 1000 + i);
+    g_assert_cmpuint(call->flags, ==, 0);
     if (rows.present && rows.end > rows.begin && *from == '!')
       weft_host_table()->fail_item(call, i, WEFT_BAD_INPUT, "item %u says no\033", i);
     for (int k = 0; k < D; k++)
@@ -123,6 +137,12 @@ static void ring_begin(Ring *r, weft_status (*process)(struct weft_call *call), 
   r->host.reserve = on_reserve;
   r->n_dynamic_max = sizeof r->dynamic;
   r->context.tenant = "acme";
+  for (uint32_t e = 0; e <= WEFT_CONTEXT_MAX_ENTRIES; e++) {
+    snprintf(r->keys[e], sizeof r->keys[e], "key%u", e);
+    r->entries[e] = (struct weft_context_entry){r->keys[e], e % 2 ? NULL : r->keys[e] + 3};
+  }
+  r->context.entries = r->entries;
+  r->context.n_entries = 3;
   r->process = process;
   struct weft_ring_worker_spec spec = {.in = r->segments.in, .out = r->segments.out, .n_bytes = N_BYTES,
                                        .spin_ns = spin_ns, .n_items_max = ITEMS, .n_inputs = 1, .n_outputs = 3,
@@ -137,7 +157,7 @@ static void ring_prepare(Ring *r, const char *const *texts)
   for (; texts[n]; n++) {
     memcpy(r->bytes + r->text_splits[n], texts[n], strlen(texts[n]));
     r->text_splits[n + 1] = r->text_splits[n] + (int64_t)strlen(texts[n]);
-    r->items[n] = (struct weft_item){.seed = 100 + n, .context = n % 2 ? NULL : &r->context};
+    r->items[n] = (struct weft_item){.seed = 100 + n, .context = n % 2 ? NULL : &r->context, .time_ns = 1000 + n};
     r->text_slots[n] = (int32_t)n;
   }
   int64_t rows = r->text_splits[n];
@@ -160,12 +180,17 @@ static void ring_prepare(Ring *r, const char *const *texts)
   r->n_failed = 0;
 }
 
-static weft_status ring_call(Ring *r, const char *const *texts)
+static weft_status ring_cross(Ring *r)
 {
-  ring_prepare(r, texts);
   g_assert_cmpint(weft_ring_post(&r->ring, &r->call, r->message), ==, WEFT_OK);
   g_assert_true(weft_ring_wait(&r->ring, 0));
   return weft_ring_take(&r->ring, &r->call, r->message);
+}
+
+static weft_status ring_call(Ring *r, const char *const *texts)
+{
+  ring_prepare(r, texts);
+  return ring_cross(r);
 }
 
 static void ring_end(Ring *r)
@@ -385,6 +410,50 @@ static void test_ring_limits(void)
   ring_end(&r);
 }
 
+/* As many entries of the context as there may be, and one more; a node that writes nothing where it was to. */
+static void test_ring_context(void)
+{
+  Ring r;
+  ring_begin(&r, copy_texts, 0);
+  r.context.n_entries = WEFT_CONTEXT_MAX_ENTRIES;
+  g_assert_cmpint(ring_call(&r, texts), ==, WEFT_OK);
+  check_answer(&r);
+  r.context.n_entries++;
+  ring_prepare(&r, texts);
+  g_assert_cmpint(weft_ring_post(&r.ring, &r.call, r.message), ==, WEFT_BAD_INPUT);
+  g_assert_cmpstr(r.message, ==, "a context of 65 entries; at most 64 (WEFT_CONTEXT_MAX_ENTRIES)");
+  r.context.n_entries = 0;
+  g_assert_cmpint(ring_call(&r, texts), ==, WEFT_OK);
+  ring_end(&r);
+}
+
+static weft_status write_every_second(struct weft_call *call)
+{
+  for (uint32_t i = 0; i < call->n_items; i += 2)
+    ((float *)call->outputs[0].tensor.data)[i * D] = 1;
+  for (int o = 1; o < 3; o++)
+    memset(call->outputs[o].splits[0], 0, (call->n_items + 1) * sizeof(int64_t));
+  return WEFT_OK;
+}
+
+static void test_ring_unwritten(void)
+{
+  Ring r;
+  ring_begin(&r, write_every_second, 0);
+  for (int marks = 0; marks < 2; marks++) {
+    uint32_t written = 0, unwritten = 0;
+    ring_prepare(&r, texts);
+    r.call.flags = marks ? WEFT_RING_MARKS_FIRST : 0;
+    g_assert_cmpint(ring_cross(&r), ==, WEFT_OK);
+    memset(&unwritten, WEFT_RING_UNWRITTEN, sizeof unwritten);
+    memcpy(&written, &r.exact[D], sizeof written);
+    g_assert_cmpint(written == unwritten, ==, marks);
+    g_assert_cmpfloat(r.exact[0], ==, 1);
+    g_assert_cmpfloat(r.exact[2 * D], ==, 1);
+  }
+  ring_end(&r);
+}
+
 static void test_ring_lost(void)
 {
   Ring r;
@@ -478,6 +547,8 @@ int main(int argc, char **argv)
   g_test_add_func("/ring/misplaced", test_ring_misplaced);
   g_test_add_func("/ring/call-fails", test_ring_call_fails);
   g_test_add_func("/ring/limits", test_ring_limits);
+  g_test_add_func("/ring/context", test_ring_context);
+  g_test_add_func("/ring/unwritten", test_ring_unwritten);
   g_test_add_func("/ring/lost", test_ring_lost);
   g_test_add_func("/ring/buried", test_ring_buried);
   g_test_add_func("/ring/gives-back", test_ring_gives_back);

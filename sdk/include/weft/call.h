@@ -41,6 +41,9 @@ struct weft_context_entry {
   const char *key, *value;
 };
 
+/** Most entries of one context. */
+#define WEFT_CONTEXT_MAX_ENTRIES 64
+
 /** Who asks: borrowed until return; any string may be NULL. */
 struct weft_context {
   const char *subject;
@@ -49,7 +52,8 @@ struct weft_context {
   const char *tier;
   const char *language; /**< BCP 47 */
   const char *trace_id;
-  const struct weft_context_entry *entries; /**< [n_entries] every declared key that the request brought */
+  const struct weft_context_entry *entries; /**< [n_entries] every declared key that the request brought;
+                                                at most WEFT_CONTEXT_MAX_ENTRIES */
   uint32_t n_entries;
 };
 
@@ -63,6 +67,7 @@ struct weft_item {
   const struct weft_context *context; /**< borrowed until return; may be NULL */
   uint32_t chunk_flags;               /**< WEFT_CHUNK_*; 0 outside streams */
   uint32_t adapter_set;               /**< 0: none */
+  uint64_t time_ns;                   /**< live data: when it happened, nanoseconds of the source's clock; 0: none */
 };
 
 #define WEFT_ROWS_EXACT 0u
