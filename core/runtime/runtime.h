@@ -57,6 +57,17 @@ struct weft_batching {
   uint32_t cost_input;  /**< index of the input whose rows are the cost */
 };
 
+/**
+ * A loop over the calls of one node: what it left in output `output` for a session is its input `input` at the
+ * session's next item, one row an item; absent at first, after WEFT_CHUNK_FIRST, and for items without a session
+ * (weft_request). inputs[input] is WEFT_VALUE_STATE. One item of a session is in a call at a time, and items of one
+ * session pass the node in the order in which they came. Kept after success only.
+ */
+struct weft_state_port {
+  uint32_t input, output;
+};
+#define WEFT_VALUE_STATE UINT32_MAX
+
 struct weft_graph_node {
   const char *name;
   const struct weft_node *table;   /**< in process */
@@ -80,7 +91,24 @@ struct weft_graph_node {
   uint32_t effects;                /**< not pure, or a writer whose bytes leave: runs only after every filter of the
                                         graph has let the item pass */
   struct weft_batching batching;
+  const struct weft_state_port *states;     /**< [n_states], borrowed */
+  uint32_t n_states;
 };
+
+/** Of one graph: sessions whose last values are kept; the least recently used one leaves for a new one. */
+#define WEFT_SESSIONS_MAX 4096u
+/** Longest key of a session, bytes: tenant and session of the context. One beyond it is bad input where it is needed. */
+#define WEFT_SESSION_KEY_MAX 255u
+/** A session of which nothing came for so long is new again. */
+#define WEFT_SESSION_TTL_NS (3600ull * 1000000000u)
+/** Bytes of all values kept for sessions of one graph: address space, committed as it is used. */
+#define WEFT_KEPT_BYTES_MAX ((uint64_t)256 << 20)
+/** Nodes with state ports in one graph; inputs of one node with WEFT_MISSING_HOLD must be among its first ones. */
+#define WEFT_STATE_NODES_MAX 64u
+#define WEFT_POLICY_INPUTS_MAX 64u
+/** Pause before the first retry of an unavailable node (n_retries), four times as long before each further one, at most. */
+#define WEFT_RETRY_FIRST_NS 1000000u
+#define WEFT_RETRY_MOST_NS 64000000u
 
 /** Everything borrowed until weft_graph_free. Values 0..n_inputs-1 are the graph's inputs: bytes (u8, ragged) before
     readers, rows of any fixed size from live sources. */
@@ -90,6 +118,9 @@ struct weft_graph_spec {
   uint32_t n_values, n_inputs, n_nodes;
   uint32_t n_items_max;                /**< of one frame */
   uint32_t n_frames_max;               /**< in flight or not yet released; 0: WEFT_FRAMES_MAX */
+  uint32_t n_sessions_max;             /**< 0: WEFT_SESSIONS_MAX */
+  uint64_t session_ttl_ns;             /**< 0: WEFT_SESSION_TTL_NS */
+  uint64_t n_kept_bytes_max;           /**< 0: WEFT_KEPT_BYTES_MAX */
 };
 
 struct weft_graph;
@@ -122,6 +153,15 @@ struct weft_blob_groups {
   int64_t n;
 };
 
+/** Why an input of a request is absent. */
+enum weft_absence {
+  WEFT_ABSENCE_NONE,  /**< it is not */
+  WEFT_ABSENCE_NEVER, /**< nothing came */
+  WEFT_ABSENCE_LATE,  /**< live data: it came too late for this item */
+  WEFT_ABSENCE_DEAD,  /**< live data: its source has stopped */
+  WEFT_ABSENCE_FAILED /**< only of weft_frame_absence: a node before it failed, which was absorbed */
+};
+
 struct weft_request {
   const struct weft_blob *inputs;      /**< [n_inputs] borrowed until done */
   const struct weft_blob_groups *groups; /**< [n_inputs], read for inputs with two split levels; else NULL; borrowed until done */
@@ -129,6 +169,15 @@ struct weft_request {
   uint64_t seed;
   uint64_t deadline_ns;                /**< CLOCK_MONOTONIC; 0: none */
   weft_status status;                  /**< not WEFT_OK: the item is not run (it failed before, say at its file) */
+  /*
+   * The session: the stream's handle where there is one, otherwise tenant and session of the context, where that
+   * names one. What is kept over requests (WEFT_MISSING_HOLD, states) is kept per session.
+   */
+  uint64_t stream;                     /**< handle of the stream; 0: none */
+  uint32_t chunk_flags;                /**< WEFT_CHUNK_* */
+  uint64_t time_ns;                    /**< live data: when it happened; 0: none, then the time of arrival counts */
+  const uint8_t *absences;             /**< [n_inputs] enum weft_absence, LATE or DEAD where it says more than the blob;
+                                            NULL: none does; borrowed until the frame is released */
 };
 
 typedef void (*weft_frame_done)(struct weft_frame *frame, void *data);
@@ -148,10 +197,13 @@ weft_status weft_graph_run(struct weft_graph *graph, const struct weft_request *
 /** Cancels one item, or WEFT_ALL_ITEMS; the frame ends as soon as it can. [any thread] */
 void weft_frame_cancel(struct weft_frame *frame, uint32_t item);
 
-/* Of a frame that is done, until it is released. */
+/** Status of an item of a frame, never of a plugin: a filter refused it. No value of it may leave. */
+#define WEFT_REFUSED ((weft_status)WEFT_N_STATUS)
+
+/* Of a frame that is done, until it is released. Nodes are named by their index in the spec. */
 weft_status weft_frame_status(const struct weft_frame *frame, uint32_t item);
 const char *weft_frame_message(const struct weft_frame *frame, uint32_t item);
-/** The node (index) at which the item failed; -1: none. */
+/** The node at which the item failed, or the filter that refused it; -1: none. */
 int32_t weft_frame_failed_node(const struct weft_frame *frame, uint32_t item);
 /** The value, its slots over the items of the frame: borrowed until release. NULL: no item has it. */
 const struct weft_tensor *weft_frame_value(const struct weft_frame *frame, uint32_t value);
@@ -164,6 +216,7 @@ void weft_frame_release(struct weft_frame *frame);
 struct weft_counters {
   uint64_t n_calls, n_items, n_failed, ns;
   uint64_t n_fp_restored; /**< calls after which the host restored the floating-point state */
+  uint64_t n_forgotten;   /**< values of sessions that were not kept: no room (n_kept_bytes_max), or no session to take */
   uint64_t queued_ns;     /**< waited at the node's gate: for its instance, its worker or its batch; summed over frames */
   /* Of a batching node; zero elsewhere. n_calls counts frames, these count calls of `process`. */
   uint64_t n_batches, n_batch_items, n_items_largest;

@@ -81,7 +81,8 @@ static int make(struct place *place, struct weft_runtime *runtime)
                                              .first_output = 1, .n_outputs = 1};
   place->nodes[1] = (struct weft_graph_node){.name = "pass", .worker = place->worker, .inputs = &ids[1], .n_inputs = 1,
                                              .first_output = 2, .n_outputs = 1};
-  struct weft_graph_spec spec = {place->values, place->nodes, 2, 1, 1, 1, 0};
+  struct weft_graph_spec spec = {.values = place->values, .nodes = place->nodes, .n_values = 2, .n_inputs = 1,
+                                 .n_nodes = 1, .n_items_max = 1};
   weft_status status = weft_graph_new(runtime, &spec, &place->without, message);
   spec.n_values = 3;
   spec.n_nodes = 2;

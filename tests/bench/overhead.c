@@ -70,7 +70,8 @@ static int make_chain(struct weft_runtime *runtime, uint32_t n, uint32_t paralle
                                                .inputs = &chain->ids[i], .n_inputs = 1, .first_output = i + 1,
                                                .n_outputs = 1, .parallel = parallel};
   }
-  struct weft_graph_spec spec = {chain->values, chain->nodes, n + 1, 1, n, 1, 0};
+  struct weft_graph_spec spec = {.values = chain->values, .nodes = chain->nodes, .n_values = n + 1, .n_inputs = 1,
+                                 .n_nodes = n, .n_items_max = 1};
   char message[WEFT_MESSAGE_BYTES];
   weft_status status = weft_graph_new(runtime, &spec, &chain->graph, message);
   if (status)

@@ -67,8 +67,9 @@ struct weft_graph_node *fx_last(struct fx *fx)
 
 void fx_seal(struct fx *fx, uint32_t n_items_max)
 {
-  struct weft_graph_spec spec = {fx->values, fx->nodes, fx->n_values, fx->n_inputs, fx->n_nodes, n_items_max,
-                                 fx->n_frames_max};
+  struct weft_graph_spec spec = {.values = fx->values, .nodes = fx->nodes, .n_values = fx->n_values,
+                                 .n_inputs = fx->n_inputs, .n_nodes = fx->n_nodes, .n_items_max = n_items_max,
+                                 .n_frames_max = fx->n_frames_max};
   char message[WEFT_MESSAGE_BYTES] = "";
   fx->n_items_max = n_items_max;
   weft_status status = weft_graph_new(fx->runtime, &spec, &fx->graph, message);

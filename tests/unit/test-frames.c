@@ -372,7 +372,8 @@ static void test_frames_fail_at_graph(void)
     memset(&fx, 0, sizeof fx);
     uint32_t text = fx_input(&fx, "text");
     fx_node(&fx, "words", FX(fx_words, NULL), fx_groups, &text, 1);
-    struct weft_graph_spec spec = {fx.values, fx.nodes, fx.n_values, fx.n_inputs, fx.n_nodes, 4, 0};
+    struct weft_graph_spec spec = {.values = fx.values, .nodes = fx.nodes, .n_values = fx.n_values,
+                                   .n_inputs = fx.n_inputs, .n_nodes = fx.n_nodes, .n_items_max = 4};
     weft_mem_fail_at(k);
     status = weft_pool_new(1, &pool);
     if (!status) {

@@ -481,7 +481,8 @@ static void test_runtime_bad_graphs(void)
   fx_init(&fx, 1);
   uint32_t text = fx_input(&fx, "text");
   fx_node(&fx, "n", FX(fx_length, NULL), fx_f32, &text, 1);
-  struct weft_graph_spec spec = {fx.values, fx.nodes, fx.n_values, fx.n_inputs, fx.n_nodes, 0, 0};
+  struct weft_graph_spec spec = {.values = fx.values, .nodes = fx.nodes, .n_values = fx.n_values,
+                                 .n_inputs = fx.n_inputs, .n_nodes = fx.n_nodes};
   g_assert_cmpint(weft_graph_new(fx.runtime, &spec, &graph, message), ==, WEFT_BAD_CONFIG);
   spec.n_items_max = 1;
   fx.ids[0] = 1;
