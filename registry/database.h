@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file database.h
- * catalogue.db of one catalogue folder: opening in the right mode, schema
- * steps, statements, and errors that say what to do. Private to registry.
+ * The databases of one catalogue folder (catalogue.db, audit.db, stats.db):
+ * opening in the right mode, schema steps, statements, and errors that say
+ * what to do. Private to registry.
  */
 #ifndef WEFT_DATABASE_H
 #define WEFT_DATABASE_H
@@ -11,8 +12,6 @@
 
 #include <sqlite3.h>
 
-/** The schema that this program writes. */
-#define WEFT_SCHEMA_VERSION 2
 /** How long a statement waits for another process's lock. */
 #define WEFT_BUSY_TIMEOUT_MS 5000
 
@@ -22,13 +21,32 @@ typedef enum {
   WEFT_DATABASE_SHARED  /**< created when missing, with a rollback journal: readable by other users */
 } WeftDatabaseMode;
 
+typedef struct WeftDatabase WeftDatabase;
+
+/** One step of a schema, inside a transaction and before foreign keys are on. */
+typedef gboolean (*WeftSchemaStep)(WeftDatabase *database, GError **error);
+
+/** One kind of database: its file and how it came to its present form. */
 typedef struct {
+  const char *file;             /**< "catalogue.db" */
+  const WeftSchemaStep *steps;  /**< never changed once released; a new need is a new step at the end */
+  int n_steps;                  /**< the schema that this program writes */
+} WeftSchema;
+
+extern const WeftSchema weft_schema_catalogue, weft_schema_audit, weft_schema_stats;
+
+struct WeftDatabase {
   sqlite3 *handle;
   char *folder;
+  const WeftSchema *schema;
   gboolean writable;
-} WeftDatabase;
+};
 
+/** catalogue.db of the folder. */
 WeftDatabase *weft_database_open(const char *folder, WeftDatabaseMode mode, GError **error);
+/** That database of the folder. */
+WeftDatabase *weft_database_open_file(const WeftSchema *schema, const char *folder, WeftDatabaseMode mode,
+                                      GError **error);
 void weft_database_close(WeftDatabase *database);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(WeftDatabase, weft_database_close)
 
@@ -41,11 +59,14 @@ sqlite3_stmt *weft_database_query(WeftDatabase *database, GError **error, const 
 gboolean weft_database_step(WeftDatabase *database, sqlite3_stmt *statement, gboolean *row, GError **error);
 /** Runs a statement that gives no rows. */
 gboolean weft_database_run(WeftDatabase *database, GError **error, const char *sql, const char *types, ...);
+/** The number that a query without parameters gives; 0 where it gives none. */
+gboolean weft_database_number(WeftDatabase *database, const char *sql, gint64 *out, GError **error);
+/** Begins a transaction that writes; ends it, committing where ok. Answers whether it was committed. */
+gboolean weft_database_begin(WeftDatabase *database, GError **error);
+gboolean weft_database_end(WeftDatabase *database, gboolean ok, GError **error);
 /** Copy of a text column; NULL when it is null. */
 char *weft_column_text(sqlite3_stmt *statement, int column);
 
-/** Brings an older schema to WEFT_SCHEMA_VERSION, one function per step (schema.c). */
-gboolean weft_schema_migrate(WeftDatabase *database, int from, GError **error);
 
 typedef sqlite3_stmt WeftStatement;
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(WeftStatement, sqlite3_finalize)

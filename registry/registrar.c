@@ -1,255 +1,144 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "registrar.h"
+/* Opening, locking, transactions and repair; what is changed stands in registrar-record.c and registrar-state.c. */
+#include "registrar-private.h"
 
-#include "database.h"
-#include "store.h"
+#include "disk.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-struct WeftRegistrar {
-  WeftDatabase *database;
-  char *folder;
-  int lock;
-};
+#define POLL_MS 10
 
 void weft_registrar_free(WeftRegistrar *registrar)
 {
   if (!registrar)
     return;
   weft_database_close(registrar->database);
+  weft_database_close(registrar->audit);
   if (registrar->lock >= 0)
     close(registrar->lock);
   g_free(registrar->folder);
   g_free(registrar);
 }
 
-static gboolean take_lock(WeftRegistrar *registrar, GError **error)
-{
-  g_autofree char *path = g_build_filename(registrar->folder, "lock", NULL);
-  registrar->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-  if (registrar->lock < 0) {
-    g_set_error(error, WEFT_CATALOGUE_ERROR, WEFT_CATALOGUE_ERROR_READ_ONLY, "%s: cannot be locked: %s", path,
-                g_strerror(errno));
-    return FALSE;
-  }
-  for (int waited = 0; flock(registrar->lock, LOCK_EX | LOCK_NB) != 0; waited += 20) {
-    if (errno != EWOULDBLOCK && errno != EINTR) {
-      g_set_error(error, WEFT_CATALOGUE_ERROR, WEFT_CATALOGUE_ERROR_FAILED, "%s: cannot be locked: %s", path,
-                  g_strerror(errno));
-      return FALSE;
-    }
-    if (waited >= WEFT_REGISTRAR_WAIT_MS) {
-      g_set_error(error, WEFT_CATALOGUE_ERROR, WEFT_CATALOGUE_ERROR_LOCKED,
-                  "%s: another installation is running there (waited %d s); try again when it has ended",
-                  registrar->folder, WEFT_REGISTRAR_WAIT_MS / 1000);
-      return FALSE;
-    }
-    g_usleep(20000);
-  }
-  return TRUE;
-}
+/* ---- the lock ---- */
 
-static gboolean add_event(WeftRegistrar *registrar, const char *what, const WeftRegistrarFile *file, const char *code,
-                          const char *reason, GError **error)
+static gboolean fail_lock(const char *path, int code, GError **error)
 {
-  WeftDatabase *database = registrar->database;
-  if (!weft_database_run(database, error,
-                         "INSERT INTO install_event (at, what, path, sha256, code, reason) VALUES (?, ?, ?, ?, ?, ?)",
-                         "isssss", g_get_real_time() / G_USEC_PER_SEC, what, file->path, file->sha256, code, reason))
-    return FALSE;
-  gint64 number = sqlite3_last_insert_rowid(database->handle);
-  for (guint i = 0; i < file->n_plugins; i++)
-    if (!weft_database_run(database, error,
-                           "INSERT INTO install_event_plugin (event, id, version, kind) VALUES (?, ?, ?, ?)", "isss",
-                           number, file->plugins[i].id, file->version, file->plugins[i].kind))
-      return FALSE;
-  return TRUE;
-}
-
-/* Runs work inside one transaction. */
-typedef gboolean (*WeftWork)(WeftRegistrar *registrar, gpointer data, GError **error);
-
-static gboolean transact(WeftRegistrar *registrar, WeftWork work, gpointer data, GError **error)
-{
-  if (!weft_database_exec(registrar->database, "BEGIN IMMEDIATE", error))
-    return FALSE;
-  if (work(registrar, data, error) && weft_database_exec(registrar->database, "COMMIT", error))
-    return TRUE;
-  sqlite3_exec(registrar->database->handle, "ROLLBACK", NULL, NULL, NULL);
+  g_set_error(error, WEFT_CATALOGUE_ERROR,
+              code == EACCES || code == EROFS ? WEFT_CATALOGUE_ERROR_READ_ONLY : WEFT_CATALOGUE_ERROR_FAILED,
+              "%s: cannot be locked: %s", path, g_strerror(code));
   return FALSE;
 }
 
-/* ---- repair ---- */
-
-static void sweep_file(void *data, const char *sha256)
+/* The holder writes its number into the file. */
+static gboolean fail_waited(const WeftRegistrar *registrar, int fd, GError **error)
 {
-  g_hash_table_add(data, g_strdup(sha256));
+  char text[32] = "";
+  gssize n = pread(fd, text, sizeof text - 1, 0);
+  long pid = n > 0 ? strtol(text, NULL, 10) : 0;
+  g_autofree char *who = pid > 0 ? g_strdup_printf("process %ld", pid) : g_strdup("another process");
+  g_set_error(error, WEFT_CATALOGUE_ERROR, WEFT_CATALOGUE_ERROR_LOCKED,
+              "%s: locked by %s, which is changing the catalogue (waited %d s); try again when it has ended",
+              registrar->folder, who, WEFT_REGISTRAR_WAIT_MS / 1000);
+  return FALSE;
 }
 
-typedef struct {
-  GHashTable *files;  /* digests in the store; those without a row are left at the end */
-  GPtrArray *lost;    /* digests of rows without a file */
-} Repair;
-
-static gboolean record_lost(WeftRegistrar *registrar, gpointer data, GError **error)
+/* A restored catalogue has another file of that name: the old one's lock guards nothing. */
+static gboolean is_current(int fd, const char *path)
 {
-  const char *sha256 = data;
-  g_autofree char *path = weft_store_path(registrar->folder, sha256);
-  return weft_database_run(registrar->database, error,
-                           "INSERT INTO install_event (at, what, path, sha256, code, reason) "
-                           "SELECT ?, 'lost', source, sha256, 'lost', 'its file was no longer in the store: ' || ? "
-                           "FROM plugin_file WHERE sha256 = ?",
-                           "iss", g_get_real_time() / G_USEC_PER_SEC, path, sha256) &&
-         weft_database_run(registrar->database, error,
-                           "INSERT INTO install_event_plugin (event, id, version, kind) "
-                           "SELECT last_insert_rowid(), id, version, kind FROM plugin WHERE sha256 = ?",
-                           "s", sha256) &&
-         weft_database_run(registrar->database, error, "DELETE FROM plugin_file WHERE sha256 = ?", "s", sha256);
+  struct stat open_file, named;
+  return fstat(fd, &open_file) == 0 && stat(path, &named) == 0 && open_file.st_ino == named.st_ino &&
+         open_file.st_dev == named.st_dev;
 }
 
-static gboolean compare(WeftRegistrar *registrar, Repair *repair, GError **error)
+static void sign(int fd)
 {
-  gboolean row = FALSE;
-  g_autoptr(WeftStatement) statement =
-    weft_database_query(registrar->database, error, "SELECT sha256 FROM plugin_file", "");
-  if (!statement)
-    return FALSE;
+  char text[32];
+  int n = snprintf(text, sizeof text, "%d\n", (int)getpid());
+  /* Only for messages: where it cannot be written they name nobody. */
+  if (ftruncate(fd, 0) == 0 && pwrite(fd, text, (size_t)n, 0) != n)
+    (void)ftruncate(fd, 0);
+}
+
+static gboolean wait_for(WeftRegistrar *registrar, int fd, const char *path, int *waited, GError **error)
+{
+  while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK && errno != EINTR)
+      return fail_lock(path, errno, error);
+    if (*waited >= WEFT_REGISTRAR_WAIT_MS)
+      return fail_waited(registrar, fd, error);
+    g_usleep(POLL_MS * 1000);
+    *waited += POLL_MS;
+  }
+  return TRUE;
+}
+
+gboolean weft_registrar_lock(WeftRegistrar *registrar, GError **error)
+{
+  g_autofree char *path = g_build_filename(registrar->folder, "lock", NULL);
+  int waited = 0;
+  if (registrar->n_locks > 0) {
+    registrar->n_locks++;
+    return TRUE;
+  }
   for (;;) {
-    if (!weft_database_step(registrar->database, statement, &row, error))
-      return FALSE;
-    if (!row)
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+    if (fd < 0)
+      return fail_lock(path, errno, error);
+    gboolean ok = wait_for(registrar, fd, path, &waited, error);
+    if (ok && is_current(fd, path)) {
+      sign(fd);
+      registrar->lock = fd;
+      registrar->n_locks = 1;
       return TRUE;
-    g_autofree char *sha256 = weft_column_text(statement, 0);
-    if (!g_hash_table_remove(repair->files, sha256))
-      g_ptr_array_add(repair->lost, g_steal_pointer(&sha256));
+    }
+    close(fd);
+    if (!ok)
+      return FALSE;
   }
 }
 
-static gboolean repair(WeftRegistrar *registrar, GError **error)
+void weft_registrar_unlock(WeftRegistrar *registrar)
 {
-  g_autoptr(GHashTable) files = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-  g_autoptr(GPtrArray) lost = g_ptr_array_new_with_free_func(g_free);
-  Repair work = {files, lost};
-  if (!weft_store_sweep(registrar->folder, sweep_file, files, error) || !compare(registrar, &work, error))
-    return FALSE;
-  GHashTableIter iter;
-  gpointer sha256;
-  g_hash_table_iter_init(&iter, files);
-  while (g_hash_table_iter_next(&iter, &sha256, NULL))
-    if (!weft_store_remove(registrar->folder, sha256, error))
-      return FALSE;
-  for (guint i = 0; i < lost->len; i++)
-    if (!transact(registrar, record_lost, g_ptr_array_index(lost, i), error))
-      return FALSE;
-  return TRUE;
-}
-
-WeftRegistrar *weft_registrar_open(const char *folder, gboolean shared, GError **error)
-{
-  g_autoptr(WeftRegistrar) registrar = g_new0(WeftRegistrar, 1);
+  if (--registrar->n_locks > 0)
+    return;
+  close(registrar->lock);
   registrar->lock = -1;
-  registrar->folder = g_canonicalize_filename(folder, NULL);
-  if (g_mkdir_with_parents(registrar->folder, 0755) != 0) {
-    g_set_error(error, WEFT_CATALOGUE_ERROR, WEFT_CATALOGUE_ERROR_FAILED, "%s: cannot make the folder: %s", folder,
-                g_strerror(errno));
-    return NULL;
-  }
-  if (!take_lock(registrar, error))
-    return NULL;
-  registrar->database = weft_database_open(folder, shared ? WEFT_DATABASE_SHARED : WEFT_DATABASE_USER, error);
-  if (!registrar->database || !repair(registrar, error))
-    return NULL;
-  return g_steal_pointer(&registrar);
 }
 
-gboolean weft_registrar_holds(WeftRegistrar *registrar, const char *id, const char *version, char **sha256,
-                              GError **error)
-{
-  gboolean row = FALSE;
-  *sha256 = NULL;
-  g_autoptr(WeftStatement) statement = weft_database_query(
-    registrar->database, error, "SELECT sha256 FROM plugin WHERE id = ? AND version = ?", "ss", id, version);
-  if (!statement || !weft_database_step(registrar->database, statement, &row, error))
-    return FALSE;
-  if (row)
-    *sha256 = weft_column_text(statement, 0);
-  return TRUE;
-}
+/* ---- transactions ---- */
 
-char *weft_registrar_stage(WeftRegistrar *registrar, const void *data, gsize n_bytes, const char *sha256,
-                           GError **error)
+static gboolean run_locked(WeftRegistrar *registrar, WeftWork work, gpointer data, GError **error)
 {
-  return weft_store_stage(registrar->folder, sha256, data, n_bytes, error);
-}
-
-void weft_registrar_discard(WeftRegistrar *registrar, const char *staged)
-{
-  unlink(staged);
-}
-
-static gboolean insert_file(WeftRegistrar *registrar, gpointer data, GError **error)
-{
-  const WeftRegistrarFile *file = data;
   WeftDatabase *database = registrar->database;
-  if (!weft_database_run(database, error,
-                         "INSERT INTO plugin_file (sha256, n_bytes, machine, name, version, licence, contract, "
-                         "manifest, source, bundled, installed_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                         "siisssissii", file->sha256, file->n_bytes, (gint64)file->machine, file->name, file->version,
-                         file->licence, (gint64)file->contract, file->manifest, file->path, (gint64)file->bundled,
-                         g_get_real_time() / G_USEC_PER_SEC))
+  /* What somebody who was killed since has left. */
+  if (!weft_audit_drain(database, registrar->audit, TRUE, error) || !weft_database_begin(database, error))
     return FALSE;
-  for (guint i = 0; i < file->n_plugins; i++)
-    if (!weft_database_run(database, error,
-                           "INSERT INTO plugin (id, version, sha256, kind, summary, reads_type) "
-                           "VALUES (?, ?, ?, ?, ?, ?)",
-                           "ssssss", file->plugins[i].id, file->version, file->sha256, file->plugins[i].kind,
-                           file->plugins[i].summary, file->plugins[i].reads_type))
-      return FALSE;
-  return add_event(registrar, "installed", file, NULL, NULL, error);
+  gboolean ok = weft_database_exec(database, "DELETE FROM audit_outbox", error) && work(registrar, data, error);
+  return weft_database_end(database, ok, error) && weft_audit_drain(database, registrar->audit, FALSE, error);
 }
 
-gboolean weft_registrar_commit(WeftRegistrar *registrar, const char *staged, const WeftRegistrarFile *file,
-                               GError **error)
+gboolean weft_registrar_transact(WeftRegistrar *registrar, WeftWork work, gpointer data, GError **error)
 {
-  /* Where the rows fail, the file without a row is swept at the next opening. */
-  return weft_store_commit(registrar->folder, staged, file->sha256, error) &&
-         transact(registrar, insert_file, (gpointer)file, error);
+  if (!weft_registrar_lock(registrar, error))
+    return FALSE;
+  gboolean ok = run_locked(registrar, work, data, error);
+  weft_registrar_unlock(registrar);
+  return ok;
 }
 
-typedef struct {
-  const WeftRegistrarFile *file;
-  const char *code, *reason;
-} Refusal;
-
-static gboolean insert_refusal(WeftRegistrar *registrar, gpointer data, GError **error)
-{
-  const Refusal *refusal = data;
-  return add_event(registrar, "refused", refusal->file, refusal->code, refusal->reason, error);
-}
-
-gboolean weft_registrar_refuse(WeftRegistrar *registrar, const WeftRegistrarFile *file, const char *code,
-                               const char *reason, GError **error)
-{
-  Refusal refusal = {file, code, reason};
-  return transact(registrar, insert_refusal, &refusal, error);
-}
-
-/* ---- removal ---- */
-
-typedef struct {
-  const char *id, *version;
-  GPtrArray *files, *names;
-} Removal;
-
-static gboolean collect(WeftRegistrar *registrar, GPtrArray *out, GError **error, const char *sql, const char *a,
-                        const char *b)
+gboolean weft_registrar_collect(WeftRegistrar *registrar, GPtrArray *out, GError **error, const char *sql,
+                                const char *a, const char *b)
 {
   gboolean row = FALSE;
-  g_autoptr(WeftStatement) statement = weft_database_query(registrar->database, error, sql, b ? "ss" : "s", a, b);
+  g_autoptr(WeftStatement) statement = weft_database_query(registrar->database, error, sql, b ? "ss" : a ? "s" : "", a, b);
   if (!statement)
     return FALSE;
   for (;;) {
@@ -261,49 +150,113 @@ static gboolean collect(WeftRegistrar *registrar, GPtrArray *out, GError **error
   }
 }
 
-static gboolean delete_rows(WeftRegistrar *registrar, gpointer data, GError **error)
+/* ---- repair ---- */
+
+static void add_digest(void *data, const char *sha256)
 {
-  Removal *removal = data;
-  const char *sql = removal->version ? "SELECT DISTINCT sha256 FROM plugin WHERE id = ? AND version = ?"
-                                     : "SELECT DISTINCT sha256 FROM plugin WHERE id = ?";
-  if (!collect(registrar, removal->files, error, sql, removal->id, removal->version))
+  g_hash_table_add(data, g_strdup(sha256));
+}
+
+/* Rows of plugin_file and quarantine must have their file. */
+static gboolean compare(WeftRegistrar *registrar, GHashTable *files, GPtrArray *lost, GError **error)
+{
+  g_autoptr(GPtrArray) named = g_ptr_array_new_with_free_func(g_free), others = g_ptr_array_new_with_free_func(g_free);
+  if (!weft_registrar_collect(registrar, named, error,
+                              "SELECT sha256 FROM plugin_file UNION SELECT sha256 FROM quarantine", NULL, NULL) ||
+      !weft_registrar_collect(registrar, others, error, "SELECT sha256 FROM artifact_file", NULL, NULL))
     return FALSE;
-  for (guint i = 0; i < removal->files->len; i++) {
-    const char *sha256 = g_ptr_array_index(removal->files, i);
-    if (!collect(registrar, removal->names, error,
-                 "SELECT id || '@' || version FROM plugin WHERE sha256 = ? ORDER BY id", sha256, NULL) ||
-        !weft_database_run(registrar->database, error,
-                           "INSERT INTO install_event (at, what, path, sha256) "
-                           "SELECT ?, 'removed', source, sha256 FROM plugin_file WHERE sha256 = ?",
-                           "is", g_get_real_time() / G_USEC_PER_SEC, sha256) ||
-        !weft_database_run(registrar->database, error,
-                           "INSERT INTO install_event_plugin (event, id, version, kind) "
-                           "SELECT last_insert_rowid(), id, version, kind FROM plugin WHERE sha256 = ?",
-                           "s", sha256) ||
-        !weft_database_run(registrar->database, error, "DELETE FROM plugin_file WHERE sha256 = ?", "s", sha256))
+  for (guint i = 0; i < named->len; i++)
+    if (!g_hash_table_contains(files, g_ptr_array_index(named, i)))
+      g_ptr_array_add(lost, g_strdup(g_ptr_array_index(named, i)));
+  for (guint i = 0; i < named->len; i++)
+    g_hash_table_remove(files, g_ptr_array_index(named, i));
+  for (guint i = 0; i < others->len; i++)
+    g_hash_table_remove(files, g_ptr_array_index(others, i));
+  return TRUE;
+}
+
+GPtrArray *weft_registrar_orphans(WeftRegistrar *registrar, GPtrArray *lost, GError **error)
+{
+  g_autoptr(GHashTable) files = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  GHashTableIter iter;
+  gpointer sha256;
+  if (!weft_store_sweep(registrar->folder, add_digest, files, error) || !compare(registrar, files, lost, error))
+    return NULL;
+  GPtrArray *orphans = g_ptr_array_new_with_free_func(g_free);
+  g_hash_table_iter_init(&iter, files);
+  while (g_hash_table_iter_next(&iter, &sha256, NULL))
+    g_ptr_array_add(orphans, g_strdup(sha256));
+  return orphans;
+}
+
+static gboolean record_lost(WeftRegistrar *registrar, gpointer data, GError **error)
+{
+  static const char *const tables[] = {"plugin", "quarantine"};
+  const GPtrArray *lost = data;
+  for (guint i = 0; i < 2 * lost->len; i++) {
+    const char *sha256 = g_ptr_array_index(lost, i / 2);
+    g_autofree char *path = weft_store_path(registrar->folder, sha256);
+    g_autofree char *reason = g_strconcat("its file was no longer in the store: ", path, NULL);
+    if (!weft_registrar_event_of(registrar, "lost", tables[i % 2], sha256, "lost", reason, NULL, error))
+      return FALSE;
+  }
+  for (guint i = 0; i < lost->len; i++) {
+    const char *sha256 = g_ptr_array_index(lost, i);
+    if (!weft_database_run(registrar->database, error, "DELETE FROM plugin_file WHERE sha256 = ?", "s", sha256) ||
+        !weft_database_run(registrar->database, error, "DELETE FROM quarantine WHERE sha256 = ?", "s", sha256))
       return FALSE;
   }
   return TRUE;
 }
 
-gboolean weft_registrar_remove(WeftRegistrar *registrar, const char *id, const char *version, char ***removed,
-                               GError **error)
+static gboolean repair(WeftRegistrar *registrar, gboolean sweep, GError **error)
 {
-  g_autoptr(GPtrArray) files = g_ptr_array_new_with_free_func(g_free);
-  g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
-  Removal removal = {id, version, files, names};
-  if (!transact(registrar, delete_rows, &removal, error))
+  g_autoptr(GPtrArray) lost = g_ptr_array_new_with_free_func(g_free);
+  if (!weft_audit_drain(registrar->database, registrar->audit, TRUE, error))
     return FALSE;
-  if (files->len == 0) {
-    g_set_error(error, WEFT_CATALOGUE_ERROR, WEFT_CATALOGUE_ERROR_NOT_FOUND, "%s: no plugin \"%s%s%s\" is installed there",
-                registrar->folder, id, version ? "@" : "", version ? version : "");
+  if (!sweep)
+    return TRUE;
+  g_autoptr(GPtrArray) orphans = weft_registrar_orphans(registrar, lost, error);
+  if (!orphans)
     return FALSE;
-  }
-  /* Rows first: a file without a row is swept at the next opening, a row without a file would be a broken promise. */
-  for (guint i = 0; i < files->len; i++)
-    if (!weft_store_remove(registrar->folder, g_ptr_array_index(files, i), error))
+  for (guint i = 0; i < orphans->len; i++)
+    if (!weft_store_remove(registrar->folder, g_ptr_array_index(orphans, i), error))
       return FALSE;
-  g_ptr_array_add(names, NULL);
-  *removed = (char **)g_ptr_array_steal(names, NULL);
-  return TRUE;
+  return lost->len == 0 || weft_registrar_transact(registrar, record_lost, lost, error);
+}
+
+static gboolean open_databases(WeftRegistrar *registrar, WeftDatabaseMode mode, gboolean sweep, GError **error)
+{
+  registrar->database = weft_database_open(registrar->folder, mode, error);
+  if (registrar->database)
+    registrar->audit = weft_database_open_file(&weft_schema_audit, registrar->folder, mode, error);
+  return registrar->audit && weft_store_prepare(registrar->folder, error) && repair(registrar, sweep, error);
+}
+
+static WeftRegistrar *open_registrar(const char *folder, WeftDatabaseMode mode, gboolean sweep, GError **error)
+{
+  g_autoptr(WeftRegistrar) registrar = g_new0(WeftRegistrar, 1);
+  registrar->lock = -1;
+  registrar->folder = g_canonicalize_filename(folder, NULL);
+  if (!weft_disk_make_folder(registrar->folder, error) || !weft_registrar_lock(registrar, error))
+    return NULL;
+  gboolean ok = open_databases(registrar, mode, sweep, error);
+  weft_registrar_unlock(registrar);
+  return ok ? g_steal_pointer(&registrar) : NULL;
+}
+
+WeftRegistrar *weft_registrar_open(const char *folder, gboolean shared, GError **error)
+{
+  return open_registrar(folder, shared ? WEFT_DATABASE_SHARED : WEFT_DATABASE_USER, TRUE, error);
+}
+
+WeftRegistrar *weft_registrar_open_unswept(const char *folder, GError **error)
+{
+  return open_registrar(folder, WEFT_DATABASE_USER, FALSE, error);
+}
+
+WeftStaged *weft_registrar_stage(WeftRegistrar *registrar, const void *data, gsize n_bytes, const char *sha256,
+                                 GError **error)
+{
+  return weft_store_stage(registrar->folder, sha256, data, n_bytes, error);
 }

@@ -88,16 +88,92 @@ static gboolean step_artifacts(WeftDatabase *database, GError **error)
     error);
 }
 
-gboolean weft_schema_migrate(WeftDatabase *database, int from, GError **error)
+/* Plugins in the order of lists, states, quarantine, and who did what. */
+static gboolean step_states(WeftDatabase *database, GError **error)
 {
-  static gboolean (*const steps[])(WeftDatabase *, GError **) = {step_1, step_artifacts};
-  G_STATIC_ASSERT(G_N_ELEMENTS(steps) == WEFT_SCHEMA_VERSION);
-  for (int i = from; i < WEFT_SCHEMA_VERSION; i++) {
-    if (!steps[i](database, error))
-      return FALSE;
-    g_autofree char *sql = g_strdup_printf("PRAGMA user_version = %d", i + 1);
-    if (!weft_database_exec(database, sql, error))
-      return FALSE;
-  }
-  return TRUE;
+  return weft_database_exec(
+    database,
+    "CREATE TABLE plugin_3 ("
+    "  id TEXT NOT NULL,"
+    "  version TEXT NOT NULL,"
+    "  sha256 TEXT NOT NULL REFERENCES plugin_file(sha256) ON DELETE CASCADE,"
+    "  kind TEXT NOT NULL,"
+    "  summary TEXT,"
+    "  reads_type TEXT,"
+    "  bundled INTEGER NOT NULL,"        /* as its file's, so that a list reads one table */
+    "  PRIMARY KEY (id, version)"
+    ") STRICT, WITHOUT ROWID;"
+    "INSERT INTO plugin_3 SELECT id, plugin.version, plugin.sha256, kind, summary, reads_type, bundled FROM plugin "
+    "JOIN plugin_file ON plugin_file.sha256 = plugin.sha256;"
+    "DROP TABLE plugin;"
+    "ALTER TABLE plugin_3 RENAME TO plugin;"
+    "CREATE INDEX plugin_by_file ON plugin (sha256);"
+    "CREATE INDEX plugin_by_reads ON plugin (reads_type) WHERE reads_type IS NOT NULL;"
+    "CREATE TABLE install_event_3 ("
+    "  number INTEGER PRIMARY KEY AUTOINCREMENT,"
+    "  at INTEGER NOT NULL,"
+    "  what TEXT NOT NULL CHECK (what IN ('installed', 'refused', 'removed', 'lost', 'released', 'enabled', 'disabled')),"
+    "  path TEXT NOT NULL,"
+    "  file_name TEXT NOT NULL,"         /* of path, without its folder */
+    "  sha256 TEXT,"
+    "  code TEXT,"
+    "  reason TEXT,"
+    "  user TEXT"                        /* who did it; NULL: not recorded */
+    ") STRICT;"
+    "INSERT INTO install_event_3 SELECT number, at, what, path, replace(path, rtrim(path, replace(path, '/', '')), ''), "
+    "sha256, code, reason, NULL FROM install_event;"
+    "DROP TABLE install_event;"
+    "ALTER TABLE install_event_3 RENAME TO install_event;"
+    "CREATE INDEX install_event_by_file_name ON install_event (file_name);"
+    "CREATE INDEX install_event_bad ON install_event (number) WHERE what IN ('refused', 'lost');"
+    /* What resolution skips, by the operator's decision; also plugins of another catalogue of the search order. */
+    "CREATE TABLE plugin_state ("
+    "  sha256 TEXT NOT NULL,"
+    "  id TEXT NOT NULL,"
+    "  version TEXT NOT NULL,"
+    "  state TEXT NOT NULL CHECK (state IN ('disabled')),"
+    "  at INTEGER NOT NULL,"
+    "  user TEXT NOT NULL,"
+    "  reason TEXT,"
+    "  PRIMARY KEY (id, sha256)"
+    ") STRICT, WITHOUT ROWID;"
+    /* Files whose code failed the probe: kept in the store, never used, until released or removed. */
+    "CREATE TABLE quarantine ("
+    "  sha256 TEXT PRIMARY KEY,"
+    "  at INTEGER NOT NULL,"
+    "  code TEXT NOT NULL,"
+    "  reason TEXT NOT NULL,"
+    "  n_bytes INTEGER NOT NULL,"
+    "  machine INTEGER NOT NULL,"
+    "  name TEXT NOT NULL,"
+    "  version TEXT NOT NULL,"
+    "  licence TEXT NOT NULL,"
+    "  contract INTEGER NOT NULL,"
+    "  manifest TEXT NOT NULL,"
+    "  source TEXT NOT NULL"
+    ") STRICT;"
+    "CREATE TABLE quarantine_plugin ("
+    "  sha256 TEXT NOT NULL REFERENCES quarantine(sha256) ON DELETE CASCADE,"
+    "  id TEXT NOT NULL,"
+    "  kind TEXT NOT NULL,"
+    "  summary TEXT,"
+    "  reads_type TEXT,"
+    "  PRIMARY KEY (id, sha256)"
+    ") STRICT, WITHOUT ROWID;"
+    "CREATE INDEX quarantine_plugin_by_file ON quarantine_plugin (sha256);"
+    /* Rows on their way to audit.db, written in the transaction of what they tell of. */
+    "CREATE TABLE audit_outbox ("
+    "  number INTEGER PRIMARY KEY AUTOINCREMENT,"
+    "  at INTEGER NOT NULL,"
+    "  uid INTEGER NOT NULL,"
+    "  user TEXT NOT NULL,"
+    "  action TEXT NOT NULL,"
+    "  object TEXT NOT NULL,"
+    "  digest TEXT,"
+    "  detail TEXT"
+    ") STRICT;",
+    error);
 }
+
+static const WeftSchemaStep steps[] = {step_1, step_artifacts, step_states};
+const WeftSchema weft_schema_catalogue = {"catalogue.db", steps, G_N_ELEMENTS(steps)};

@@ -25,6 +25,7 @@ typedef struct {
   const WeftInstallOptions *options;
   const char *path;            /* as given, absolute: what messages name */
   GBytes *bytes;
+  WeftStaged *staged;          /* the copy in the catalogue that is probed, then stored */
   WeftElf *elf;
   WeftManifest *manifest;
   char *text;                  /* of the manifest */
@@ -120,90 +121,142 @@ static gboolean inspect(Install *install)
   return TRUE;
 }
 
-/* TRUE: *unchanged says whether all of it is installed already. FALSE without error: refused. */
-static gboolean compare(Install *install, gboolean *unchanged, GError **error)
-{
-  guint n_same = 0;
-  for (guint i = 0; i < install->file.n_plugins; i++) {
-    g_autofree char *sha256 = NULL;
-    const char *id = install->plugins[i].id, *version = install->file.version;
-    if (!weft_registrar_holds(install->registrar, id, version, &sha256, error))
-      return FALSE;
-    if (sha256 && strcmp(sha256, install->file.sha256) != 0)
-      return refuse(install, "conflict",
-                    "%s: %s@%s is installed already with other content (sha256 %.12s, this is %.12s); raise the version "
-                    "in the manifest, or remove it first: weft plugin remove %s@%s",
-                    install->path, id, version, sha256, install->file.sha256, id, version);
-    n_same += sha256 != NULL;
-  }
-  *unchanged = n_same == install->file.n_plugins;
-  return TRUE;
-}
-
 static char *replace(const char *text, const char *from, const char *to)
 {
   g_auto(GStrv) parts = g_strsplit(text, from, -1);
   return g_strjoinv(to, parts);
 }
 
-static gboolean probe_and_commit(Install *install, const char *staged, GError **error)
+/* Probes the staged file. FALSE with error: the probe itself cannot be run. */
+static gboolean probe(Install *install, GError **error)
 {
   WeftProbeVerdict verdict;
   guint timeout_ms = install->options->probe_timeout_ms ? install->options->probe_timeout_ms : WEFT_PROBE_TIMEOUT_MS;
-  if (!weft_probe_run(install->options->probe_program, staged, timeout_ms, &verdict, error))
+  if (!weft_probe_run(install->options->probe_program, install->staged->path, timeout_ms, &verdict, error))
     return FALSE;
   if (verdict.code) {
     /* People know the file by the name they gave. */
-    g_autofree char *reason = replace(verdict.reason, staged, install->path);
+    g_autofree char *reason = replace(verdict.reason, install->staged->path, install->path);
     refuse(install, verdict.code, "%s", reason);
     weft_probe_verdict_clear(&verdict);
-    return FALSE;
   }
-  install->result->outcome = WEFT_INSTALL_DONE;
-  return weft_registrar_commit(install->registrar, staged, &install->file, error);
+  return TRUE;
 }
 
-/* FALSE with error, or without one: refused. */
-static gboolean run(Install *install, GError **error)
+/* Whether all that the file offers is installed from the same bytes: then it is not probed again. */
+static gboolean is_installed(Install *install, gboolean *out, GError **error)
 {
-  gboolean unchanged = FALSE;
+  *out = install->file.n_plugins > 0;
+  for (guint i = 0; i < install->file.n_plugins && *out; i++) {
+    g_autofree char *sha256 = NULL;
+    if (!weft_registrar_holds(install->registrar, install->plugins[i].id, install->file.version, &sha256, error))
+      return FALSE;
+    *out = sha256 && strcmp(sha256, install->file.sha256) == 0;
+  }
+  return TRUE;
+}
+
+/* Everything before the catalogue is changed. FALSE with error: the catalogue or the probe cannot be used. */
+static gboolean look(Install *install, GError **error)
+{
+  gboolean installed = FALSE;
   gsize n_bytes;
-  if (!inspect(install) || !compare(install, &unchanged, error))
+  if (!inspect(install))
+    return TRUE;
+  if (!is_installed(install, &installed, error))
     return FALSE;
-  if (unchanged) {
+  if (installed) {
     install->result->outcome = WEFT_INSTALL_UNCHANGED;
     return TRUE;
   }
   const void *data = g_bytes_get_data(install->bytes, &n_bytes);
-  g_autofree char *staged = weft_registrar_stage(install->registrar, data, n_bytes, install->file.sha256, error);
-  if (!staged)
-    return FALSE;
-  gboolean ok = probe_and_commit(install, staged, error);
-  if (!ok)
-    weft_registrar_discard(install->registrar, staged);
-  return ok;
+  install->staged = weft_registrar_stage(install->registrar, data, n_bytes, install->file.sha256, error);
+  /* Only the copy is used from here on. */
+  g_clear_pointer(&install->bytes, g_bytes_unref);
+  return install->staged && probe(install, error);
+}
+
+static void refuse_conflict(Install *install, WeftRegistrarEntry *entry)
+{
+  refuse(install, "conflict",
+         "%s: %s is installed already with other content (sha256 %.12s, this is %.12s); raise the version in the manifest, "
+         "or remove it first: weft plugin remove %s", install->path, entry->conflict, entry->conflict_sha256,
+         install->file.sha256, entry->conflict);
+  g_free(entry->conflict);
+  g_free(entry->conflict_sha256);
+}
+
+/* What was found goes into the catalogue, all files at once; conflicts, which show only then, after them. */
+static gboolean record(WeftRegistrar *registrar, Install *installs, guint n, GError **error)
+{
+  g_autofree WeftRegistrarEntry *entries = g_new0(WeftRegistrarEntry, n);
+  guint n_entries = 0, n_conflicts = 0;
+  for (guint i = 0; i < n; i++)
+    if (installs[i].result->outcome != WEFT_INSTALL_UNCHANGED)
+      entries[n_entries++] = (WeftRegistrarEntry){.file = &installs[i].file, .staged = installs[i].staged,
+                                                  .code = installs[i].result->code, .reason = installs[i].result->reason};
+  gboolean ok = n_entries == 0 || weft_registrar_record(registrar, entries, n_entries, error);
+  for (guint i = 0, e = 0; i < n; i++) {
+    if (installs[i].result->outcome == WEFT_INSTALL_UNCHANGED)
+      continue;
+    WeftRegistrarEntry *entry = &entries[e++];
+    if (entry->unchanged)
+      installs[i].result->outcome = WEFT_INSTALL_UNCHANGED;
+    if (!entry->conflict)
+      continue;
+    refuse_conflict(&installs[i], entry);
+    entries[n_conflicts++] = (WeftRegistrarEntry){.file = &installs[i].file, .code = installs[i].result->code,
+                                                  .reason = installs[i].result->reason};
+  }
+  return ok && (n_conflicts == 0 || weft_registrar_record(registrar, entries, n_conflicts, error));
+}
+
+static void start(Install *install, WeftRegistrar *registrar, const char *path, const WeftInstallOptions *options)
+{
+  memset(install, 0, sizeof *install);
+  install->result = g_new0(WeftInstallResult, 1);
+  install->result->path = g_canonicalize_filename(path, NULL);
+  install->result->plugins = g_new0(char *, 1);
+  install->registrar = registrar;
+  install->options = options;
+  install->path = install->result->path;
+  install->file.path = install->result->path;
+  install->file.bundled = options->bundled;
+}
+
+static void finish(Install *install)
+{
+  g_clear_pointer(&install->bytes, g_bytes_unref);
+  weft_staged_free(install->staged);
+  weft_elf_free(install->elf);
+  weft_manifest_free(install->manifest);
+  weft_install_result_free(install->result);
+  g_free(install->text);
+  g_free(install->plugins);
+}
+
+GPtrArray *weft_install_files(WeftRegistrar *registrar, const char *const *paths, guint n,
+                              const WeftInstallOptions *options, GError **error)
+{
+  g_autofree Install *installs = g_new0(Install, n);
+  g_autoptr(GPtrArray) results = g_ptr_array_new_with_free_func((GDestroyNotify)weft_install_result_free);
+  gboolean ok = TRUE;
+  for (guint i = 0; i < n; i++)
+    start(&installs[i], registrar, paths[i], options);
+  for (guint i = 0; i < n && ok; i++)
+    ok = look(&installs[i], error);
+  ok = ok && record(registrar, installs, n, error);
+  for (guint i = 0; i < n; i++) {
+    if (ok)
+      g_ptr_array_add(results, g_steal_pointer(&installs[i].result));
+    finish(&installs[i]);
+  }
+  return ok ? g_steal_pointer(&results) : NULL;
 }
 
 WeftInstallResult *weft_install_file(WeftRegistrar *registrar, const char *path, const WeftInstallOptions *options,
                                      GError **error)
 {
-  g_autoptr(GError) problem = NULL;
-  g_autoptr(WeftInstallResult) result = g_new0(WeftInstallResult, 1);
-  result->path = g_canonicalize_filename(path, NULL);
-  result->plugins = g_new0(char *, 1);
-  Install install = {.registrar = registrar, .options = options, .path = result->path, .result = result};
-  install.file.path = result->path;
-  install.file.bundled = options->bundled;
-  gboolean ok = run(&install, &problem);
-  if (!ok && !problem)
-    weft_registrar_refuse(registrar, &install.file, result->code, result->reason, &problem);
-  g_clear_pointer(&install.bytes, g_bytes_unref);
-  weft_elf_free(install.elf);
-  weft_manifest_free(install.manifest);
-  g_free(install.text);
-  g_free(install.plugins);
-  if (!problem)
-    return g_steal_pointer(&result);
-  g_propagate_error(error, g_steal_pointer(&problem));
-  return NULL;
+  g_autoptr(GPtrArray) results = weft_install_files(registrar, &path, 1, options, error);
+  return results ? g_ptr_array_steal_index(results, 0) : NULL;
 }

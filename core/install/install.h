@@ -37,7 +37,18 @@ typedef struct {
 void weft_install_result_free(WeftInstallResult *result);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(WeftInstallResult, weft_install_result_free)
 
-/** A refusal is a result; an error is a catalogue that cannot be written or a missing probe program. */
+/** How many files one group may have: each holds a descriptor until the group is durable. */
+#define WEFT_INSTALL_GROUP 64
+
+/**
+ * Looks at n <= WEFT_INSTALL_GROUP files in turn, then makes all that was found
+ * durable at once: of WeftInstallResult, in order; caller frees with
+ * g_ptr_array_unref. NULL: a failure of the catalogue or the probe, and
+ * nothing was recorded.
+ */
+GPtrArray *weft_install_files(WeftRegistrar *registrar, const char *const *paths, guint n,
+                              const WeftInstallOptions *options, GError **error);
+/** The same for one. A refusal is a result; an error is a catalogue that cannot be written or a missing probe program. */
 WeftInstallResult *weft_install_file(WeftRegistrar *registrar, const char *path, const WeftInstallOptions *options,
                                      GError **error);
 

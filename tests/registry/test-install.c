@@ -147,9 +147,20 @@ static char *with_file_name(const char *text, const char *path)
   return parts[1] ? g_strjoinv("FILE", parts) : g_strdup(text);
 }
 
+/* What no code of the plugin was needed for; the others are kept in quarantine. */
+static gboolean is_seen_without_running(const char *code)
+{
+  static const char *const codes[] = {"no-plugin", "bad-manifest", "other-contract", "more-symbols"};
+  for (gsize i = 0; i < G_N_ELEMENTS(codes); i++)
+    if (strcmp(codes[i], code) == 0)
+      return TRUE;
+  return FALSE;
+}
+
 static void test_install_says_why_not(Fixture *f, gconstpointer unused)
 {
   g_autoptr(GError) error = NULL;
+  guint n_quarantined = 0;
   for (gsize i = 0; i < G_N_ELEMENTS(broken); i++) {
     g_autofree char *path = plugin_path(broken[i].id);
     gboolean hangs = strcmp(broken[i].code, "hung") == 0;
@@ -158,8 +169,10 @@ static void test_install_says_why_not(Fixture *f, gconstpointer unused)
     g_autofree char *reason = with_file_name(result->reason, path);
     g_assert_cmpstr(reason, ==, broken[i].reason);
     g_assert_cmpstr(result->code, ==, broken[i].code);
+    /* that of the entry is only seen by loading it */
+    n_quarantined += !is_seen_without_running(result->code) || strcmp(broken[i].id, "other-draft-entry") == 0;
   }
-  g_assert_cmpuint(n_stored(f), ==, 0);
+  g_assert_cmpuint(n_stored(f), ==, n_quarantined);
   g_autoptr(WeftCatalogue) catalogue = open_catalogue();
   for (gsize i = 0; i < G_N_ELEMENTS(broken); i++) {
     g_autofree char *path = plugin_path(broken[i].id);
