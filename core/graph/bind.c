@@ -243,6 +243,8 @@ gboolean weft_step_bind(WeftBuilder *builder, WeftStep *step)
 {
   const WeftPluginSpec *spec = step->found->spec;
   step->bindings = g_array_new(FALSE, FALSE, sizeof(WeftBinding));
+  if (step->live)
+    return TRUE;
   if (step->input) {
     if (spec->inputs->len == 1)
       add(step, spec->inputs->pdata[0], NULL, 0);

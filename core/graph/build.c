@@ -153,23 +153,52 @@ void weft_step_clear(WeftStep *step)
   g_clear_pointer(&step->symbols, g_array_unref);
 }
 
-/* Values of a graph: first the requests' bytes, then the outputs of every step in order. */
-static guint place_values(WeftBuilder *builder)
+/* Outputs of a source that the graph reads: all but the last, its state. */
+static guint n_source_values(const WeftStep *step)
 {
-  guint n = builder->pipeline->inputs->len;
-  for (guint i = 0; i < builder->pipeline->n_steps; i++) {
-    WeftStep *step = &builder->revision->steps[builder->pipeline->order[i]];
-    step->graph_node = i;
+  return step->found->spec->outputs->len - 1;
+}
+
+/*
+ * Values of a graph: first one for every input (the request's bytes, or a source's rows), then the companions of the
+ * sources, then the outputs of every node in order.
+ */
+static guint place_values(WeftBuilder *builder, guint *n_nodes)
+{
+  const WeftPipeline *pipeline = builder->pipeline;
+  guint n = pipeline->inputs->len, n_placed = 0;
+  for (guint i = 0; i < pipeline->inputs->len; i++) {
+    WeftStep *step = &builder->revision->steps[i];
+    if (!step->live)
+      continue;
+    step->graph_node = G_MAXUINT;
+    step->first_value = n - 1;
+    n += n_source_values(step) - 1;
+  }
+  builder->revision->n_graph_inputs = n;
+  for (guint i = 0; i < pipeline->n_steps; i++) {
+    WeftStep *step = &builder->revision->steps[pipeline->order[i]];
+    if (step->live)
+      continue;
+    step->graph_node = n_placed++;
     step->first_value = n;
     n += step->found->spec->outputs->len;
   }
+  *n_nodes = n_placed;
   return n;
+}
+
+guint weft_step_value(const WeftBuilder *builder, const WeftStep *step, guint output)
+{
+  if (step->live && output == 0)
+    return (guint)(step - builder->revision->steps); /* that of the input, as the bytes of any other */
+  return step->first_value + output;
 }
 
 guint weft_binding_value(const WeftBuilder *builder, const WeftStep *step, const WeftBinding *binding)
 {
   if (binding->reference)
-    return builder->revision->steps[binding->step].first_value + binding->output;
+    return weft_step_value(builder, &builder->revision->steps[binding->step], binding->output);
   return (guint)(step - builder->revision->steps);
 }
 
@@ -207,14 +236,17 @@ static void fill_values(const WeftBuilder *builder, struct weft_graph_value *val
     values[i] = (struct weft_graph_value){&weft_bytes_port, 1, WEFT_INPUT_MAX_BYTES};
   for (guint s = 0; s < pipeline->n_steps; s++) {
     const WeftStep *step = &revision->steps[s];
-    for (guint i = 0; i < step->found->spec->outputs->len; i++)
-      values[step->first_value + i] =
+    guint n = step->live ? n_source_values(step) : step->found->spec->outputs->len;
+    for (guint i = 0; i < n; i++)
+      values[weft_step_value(builder, step, i)] =
           (struct weft_graph_value){&step->offers[i].port, 0, WEFT_FRAME_MEDIUM_MAX_BYTES};
     for (guint i = 0; i < step->bindings->len; i++)
       values[weft_binding_value(builder, step, &g_array_index(step->bindings, WeftBinding, i))].wanted = 1;
   }
   for (guint i = 0; i < pipeline->outputs->len; i++)
     values[revision->outputs[i].value].wanted = 1;
+  for (guint i = 0; i < revision->sinks->len; i++)
+    values[g_array_index(revision->sinks, WeftRevisionSink, i).value].wanted = 1;
   for (guint i = 0; i < revision->weights->len; i++)
     values[g_array_index(revision->weights, WeftRevisionWeights, i).value].wanted = 1;
   for (guint i = 0; i < revision->explain->len; i++)
@@ -225,15 +257,16 @@ gboolean weft_graph_build(WeftBuilder *builder, struct weft_runtime *runtime)
 {
   const WeftPipeline *pipeline = builder->pipeline;
   WeftRevision *revision = builder->revision;
-  guint n_values = place_values(builder);
+  guint n_nodes = 0, n_values = place_values(builder, &n_nodes);
   weft_revision_describe(builder);
   struct weft_graph_value *values = weft_revision_keep(revision, g_new0(struct weft_graph_value, n_values + 1));
   struct weft_graph_node *nodes = weft_revision_keep(revision, g_new0(struct weft_graph_node, pipeline->n_steps + 1));
   fill_values(builder, values);
   for (guint i = 0; i < pipeline->n_steps; i++)
-    fill_node(builder, &revision->steps[pipeline->order[i]], &nodes[i]);
+    if (!revision->steps[pipeline->order[i]].live)
+      fill_node(builder, &revision->steps[pipeline->order[i]], &nodes[revision->steps[pipeline->order[i]].graph_node]);
   struct weft_graph_spec spec = {.values = values, .nodes = nodes, .n_values = n_values,
-                                 .n_inputs = pipeline->inputs->len, .n_nodes = pipeline->n_steps,
+                                 .n_inputs = revision->n_graph_inputs, .n_nodes = n_nodes,
                                  .n_items_max = builder->n_items_max};
   char message[WEFT_MESSAGE_BYTES] = "";
   if (!runtime || weft_graph_new(runtime, &spec, &revision->graph, message) == WEFT_OK)

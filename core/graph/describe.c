@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a revision tells of itself: inputs, outputs, nodes, weights, and the digest over all that decides an answer. */
-#include "resolve.h"
+#include "live-decl.h"
 
 #include <string.h>
 
@@ -52,7 +52,7 @@ static void describe_explain(WeftBuilder *builder, const WeftStep *step)
     const WeftPortSpec *spec = outputs->pdata[i];
     if (!spec->explain)
       continue;
-    guint value = step->first_value + i;
+    guint value = weft_step_value(builder, step, i);
     if (builder->options->explain) {
       WeftRevisionExplain explain = {step->name, spec->name, value, &step->offers[i].port};
       g_array_append_val(builder->revision->explain, explain);
@@ -71,7 +71,7 @@ static void describe_outputs(WeftBuilder *builder)
     const WeftReference *reference = weft_reference_at(pipeline->outputs, i);
     const WeftStep *step = &builder->revision->steps[reference->step];
     int output = weft_reference_output(builder, reference, NULL);
-    builder->revision->outputs[i] = (WeftRevisionOutput){reference->key, step->first_value + (guint)output,
+    builder->revision->outputs[i] = (WeftRevisionOutput){reference->key, weft_step_value(builder, step, (guint)output),
                                                          &step->offers[output].port};
   }
 }
@@ -117,6 +117,7 @@ static char *digest(WeftBuilder *builder)
     const WeftInput *input = weft_input_at(pipeline, i);
     add_line(text, "input", input->name, input->type, input->optional ? "optional" : "required", NULL);
   }
+  weft_live_digest(pipeline, text);
   if (pipeline->require)
     add_line(text, "require", pipeline->require_at->text, NULL);
   for (guint s = 0; s < pipeline->n_steps; s++)
@@ -144,5 +145,6 @@ void weft_revision_describe(WeftBuilder *builder)
     describe_node(builder, &revision->steps[s], &revision->nodes[s]);
     describe_explain(builder, &revision->steps[s]);
   }
+  weft_live_describe(builder);
   revision->digest = digest(builder);
 }

@@ -154,7 +154,7 @@ static void report_unknown(WeftBuilder *builder, const WeftStep *step, const Wef
 gboolean weft_step_take_params(WeftBuilder *builder, WeftStep *step)
 {
   const WeftPluginSpec *spec = step->found->spec;
-  const WeftYaml *map = step->node ? step->node->params_at : NULL;
+  const WeftYaml *map = weft_step_params_at(step);
   guint n = spec->params->len;
   gboolean ok = TRUE, unknown = FALSE;
   g_autofree gboolean *given = g_new0(gboolean, n + 1);

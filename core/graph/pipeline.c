@@ -2,6 +2,7 @@
 #include "pipeline.h"
 
 #include "literal.h"
+#include "live-decl.h"
 #include "read.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -9,9 +10,14 @@
 #include <string.h>
 #include <unistd.h>
 
+static void input_clear(gpointer data)
+{
+  weft_live_free(((WeftInput *)data)->live);
+}
+
 static void take_input(WeftReader *reader, const WeftYaml *key, const WeftYaml *value)
 {
-  static const char *const known[] = {"type", "optional", "reader", NULL}, *const later[] = {NULL};
+  static const char *const known[] = {"type", "optional", "reader", WEFT_LIVE_KEYS, NULL}, *const later[] = {NULL};
   g_autofree char *what = g_strdup_printf("input \"%s\"", key->text);
   WeftInput input = {.name = key->text, .at = key};
   weft_read_name(reader, key, "an input");
@@ -31,6 +37,7 @@ static void take_input(WeftReader *reader, const WeftYaml *key, const WeftYaml *
       input.reader_at = input.type_at = NULL;
     if (!input.type_at)
       input.type = NULL;
+    weft_live_read(reader, &input, value);
   }
   g_array_append_val(reader->pipeline->inputs, input);
 }
@@ -136,7 +143,8 @@ static gboolean take_head(WeftReader *reader)
 static gboolean take_root(WeftReader *reader)
 {
   WeftPipeline *pipeline = reader->pipeline;
-  static const char *const known[] = {"weft", "name", "inputs", "require", "models", "nodes", "outputs", NULL};
+  static const char *const known[] = {"weft", "name", "inputs", "require", "models", "nodes", "outputs",
+                                      "sinks", "lead", "deadline", NULL};
   static const char *const later[] = {"context", "assets", "audit", "rollout", NULL};
   if (!take_head(reader))
     return FALSE;
@@ -145,6 +153,8 @@ static gboolean take_root(WeftReader *reader)
   pipeline->models_unsure = !take_section(reader, "models", FALSE, "{vit: models/vit}", take_model);
   names = take_section(reader, "nodes", TRUE, "{see: {use: vit@^1, model: vit, in: picture}}", weft_read_node) && names;
   take_section(reader, "outputs", TRUE, "{digit: head.label}", take_output);
+  take_section(reader, "sinks", FALSE, "{log: {from: save.bytes, to: out/log.jsonl}}", weft_sink_read);
+  weft_live_read_root(reader);
   const WeftYaml *require = weft_yaml_get(pipeline->root, "require");
   if (require && weft_read_text(reader, require, NULL, "require", "any(picture, speech)"))
     pipeline->require_at = require;
@@ -163,6 +173,9 @@ WeftPipeline *weft_pipeline_parse(const char *text, gsize n_bytes, const char *p
   pipeline->path = g_strdup(path);
   pipeline->folder = g_path_get_dirname(path);
   pipeline->inputs = g_array_new(FALSE, TRUE, sizeof(WeftInput));
+  g_array_set_clear_func(pipeline->inputs, input_clear);
+  pipeline->sinks = g_array_new(FALSE, TRUE, sizeof(WeftSinkDecl));
+  g_array_set_clear_func(pipeline->sinks, weft_sink_clear);
   pipeline->models = g_array_new(FALSE, TRUE, sizeof(WeftModel));
   pipeline->nodes = g_array_new(FALSE, TRUE, sizeof(WeftNodeDecl));
   g_array_set_clear_func(pipeline->nodes, weft_node_clear);
@@ -233,6 +246,7 @@ void weft_pipeline_free(WeftPipeline *pipeline)
   g_array_unref(pipeline->models);
   g_array_unref(pipeline->nodes);
   g_array_unref(pipeline->outputs);
+  g_array_unref(pipeline->sinks);
   weft_expr_free(pipeline->require);
   g_hash_table_unref(pipeline->steps);
   g_hash_table_unref(pipeline->model_index);

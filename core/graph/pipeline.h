@@ -20,11 +20,14 @@
 /** The version of the format: `weft: 1`. */
 #define WEFT_PIPELINE_FORMAT 1
 
+typedef struct WeftLiveDecl WeftLiveDecl; /* live-decl.h */
+
 typedef struct {
   const char *name;
   const WeftYaml *at, *type_at, *reader_at; /* reader_at: NULL without `reader:` or reported */
   const char *type;     /* NULL: reported */
   gboolean optional;
+  WeftLiveDecl *live;               /* NULL: requests bring it */
 } WeftInput;
 
 typedef struct {
@@ -61,6 +64,9 @@ struct WeftPipeline {
   const char *name;
   GArray *inputs, *models, *nodes;  /* of WeftInput, WeftModel, WeftNodeDecl */
   GArray *outputs;                  /* of WeftReference, key: the output's name */
+  GArray *sinks;                    /* of WeftSinkDecl */
+  int lead;                         /* input whose windows set the pace; -1: nothing is live */
+  guint64 window_deadline_ns;       /* 0: none */
   WeftExpr *require;                /* NULL: none */
   const WeftYaml *require_at;
   GHashTable *steps, *model_index;  /* name -> index + 1 */

@@ -2,6 +2,8 @@
 /* Plugins, readers and model folders: what the names of a file stand for on this machine. */
 #include "resolve.h"
 
+#include "live-decl.h"
+
 #include <string.h>
 
 static WeftFound *found_new(WeftPluginRow *row, char *error)
@@ -21,7 +23,7 @@ static WeftFound *found_new(WeftPluginRow *row, char *error)
   return found;
 }
 
-static WeftFound *find(WeftBuilder *builder, const char *use, const char *id, const char *range)
+WeftFound *weft_plugin_find(WeftBuilder *builder, const char *use, const char *id, const char *range)
 {
   WeftFound *found = g_hash_table_lookup(builder->revision->found, use);
   if (found)
@@ -56,6 +58,13 @@ static GPtrArray *known_types(WeftBuilder *builder)
 
 static void report_no_reader(WeftBuilder *builder, const WeftInput *input)
 {
+  if (input->live) {
+    WeftDiagnostic *live = weft_fault(builder->diagnostics, input->live->at, "not-live", "\"%s\" is a live input, and no "
+                                      "reader of type \"%s\" is installed that could take a file instead", input->name,
+                                      input->type);
+    weft_diagnostic_hint(weft_diagnostic_at(live, input->name, NULL), "\"weft live\" runs pipelines with live inputs");
+    return;
+  }
   g_autoptr(GPtrArray) types = known_types(builder);
   WeftDiagnostic *fault = weft_fault(builder->diagnostics, input->type_at, "no-reader",
                                      "no reader of type \"%s\" is installed", input->type);
@@ -110,7 +119,7 @@ static gboolean resolve_reader(WeftBuilder *builder, WeftStep *step)
     step->found = find_reader(builder, input);
   } else {
     g_auto(GStrv) parts = g_strsplit(input->reader_at->text, "@", 2);
-    step->found = find(builder, input->reader_at->text, parts[0], parts[1]);
+    step->found = weft_plugin_find(builder, input->reader_at->text, parts[0], parts[1]);
   }
   const WeftFound *found = step->found;
   const WeftYaml *at = input->reader_at ? input->reader_at : input->type_at;
@@ -143,6 +152,13 @@ static gboolean check_kind(WeftBuilder *builder, const WeftStep *step)
                                        "input and is no node", step->found->label);
     weft_diagnostic_hint(weft_diagnostic_at(fault, step->name, NULL), "such as inputs: {%s: {type: %s, reader: %s}}",
                          step->name, spec->reads_type ? spec->reads_type : "image", spec->id);
+    return FALSE;
+  }
+  if (strcmp(spec->kind, WEFT_KIND_SOURCE) == 0) {
+    WeftDiagnostic *fault = weft_fault(builder->diagnostics, at, "wrong-kind", "%s is a source: it stands behind a live "
+                                       "input and is no node", step->found->label);
+    weft_diagnostic_hint(weft_diagnostic_at(fault, step->name, NULL),
+                         "such as inputs: {%s: {type: series, source: {use: %s}, window: 1 s}}", step->name, spec->id);
     return FALSE;
   }
   if (strcmp(spec->kind, WEFT_KIND_COMPUTE) != 0)
@@ -178,7 +194,7 @@ static gboolean resolve_node(WeftBuilder *builder, WeftStep *step)
   const WeftNodeDecl *node = step->node;
   if (!node->plugin) /* reported */
     return FALSE;
-  WeftFound *found = find(builder, node->use_at->text, node->plugin, node->range);
+  WeftFound *found = weft_plugin_find(builder, node->use_at->text, node->plugin, node->range);
   if (!found->spec) {
     WeftDiagnostic *fault = weft_fault(builder->diagnostics, node->use_at, "no-plugin", "%s", found->error);
     weft_diagnostic_at(fault, step->name, NULL);
@@ -197,7 +213,7 @@ gboolean weft_step_resolve(WeftBuilder *builder, WeftStep *step)
 {
   if (!step->input)
     return resolve_node(builder, step);
-  if (resolve_reader(builder, step))
+  if (step->live ? weft_source_resolve(builder, step) : resolve_reader(builder, step))
     return TRUE;
   step->found = NULL;
   return FALSE;
@@ -264,8 +280,11 @@ static gboolean isolate_listed(WeftBuilder *builder, const char *name, WeftStep 
 /* Without an option: as the file says; otherwise what did not come with Weft, or blocks, gets a process. */
 static void isolate_by_file(WeftStep *step)
 {
+  const WeftLiveDecl *live = step->live ? step->input->live : NULL;
   if (step->node && step->node->has_isolate)
     step->isolated = step->node->isolate;
+  else if (live && live->has_isolate)
+    step->isolated = live->isolate;
   else if (step->found)
     step->isolated = !step->found->row->bundled || step->found->spec->blocking;
 }

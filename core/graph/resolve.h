@@ -57,6 +57,7 @@ typedef struct {
   WeftOffer *offers;                 /* [spec->outputs]; NULL: not resolved */
   GArray *symbols;                   /* of WeftSymbol; NULL: none yet */
   gboolean failed;                   /* here or upstream: not to be built */
+  gboolean live;                     /* a source: no node of the graph, its outputs are inputs of it */
   gboolean isolated, active;
   const struct weft_node *table;
   void *instance;
@@ -79,6 +80,8 @@ struct WeftRevision {
   WeftRevisionOutput *outputs;
   WeftRevisionNode *nodes;
   GArray *weights, *explain;         /* of WeftRevisionWeights, WeftRevisionExplain */
+  guint n_graph_inputs;
+  GArray *sources, *sinks;           /* of WeftRevisionSource, WeftRevisionSink */
 };
 
 typedef struct {
@@ -106,6 +109,10 @@ gboolean weft_step_bind(WeftBuilder *builder, WeftStep *step);
 int weft_reference_output(WeftBuilder *builder, const WeftReference *reference, const char *node);
 /** Whether an output could feed an input, as far as the manifests tell. */
 gboolean weft_port_specs_fit(const WeftPortSpec *input, const WeftPortSpec *output);
+/** The params of the step as the file writes them: of its node, or of the source of a live input. NULL: none. */
+const WeftYaml *weft_step_params_at(const WeftStep *step);
+/** The plugin of `use: ID@RANGE`, looked up once; ->spec is NULL where it is not to be had. */
+WeftFound *weft_plugin_find(WeftBuilder *builder, const char *use, const char *id, const char *range);
 /** Decides which steps get a process of their own. */
 gboolean weft_steps_isolate(WeftBuilder *builder);
 void weft_models_resolve(WeftBuilder *builder);
@@ -136,6 +143,8 @@ gboolean weft_graph_build(WeftBuilder *builder, struct weft_runtime *runtime);
 /** The `u8, ragged` bytes that a request brings. */
 extern const struct weft_port weft_bytes_port;
 void weft_step_clear(WeftStep *step);
+/** Value of the graph that holds this output of the step. */
+guint weft_step_value(const WeftBuilder *builder, const WeftStep *step, guint output);
 guint weft_binding_value(const WeftBuilder *builder, const WeftStep *step, const WeftBinding *binding);
 
 /* resource.c: answers host->resource_open from the folder of the step's model. */

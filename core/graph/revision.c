@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "revision.h"
 
-#include "resolve.h"
+#include "live-decl.h"
 #include <string.h>
 
 gpointer weft_revision_keep(WeftRevision *revision, gpointer memory)
@@ -33,6 +33,8 @@ static WeftRevision *revision_new(const WeftPipeline *pipeline)
   revision->model_digests = g_new0(char *, pipeline->models->len + 1);
   revision->weights = g_array_new(FALSE, FALSE, sizeof(WeftRevisionWeights));
   revision->explain = g_array_new(FALSE, FALSE, sizeof(WeftRevisionExplain));
+  revision->sources = g_array_new(FALSE, FALSE, sizeof(WeftRevisionSource));
+  revision->sinks = g_array_new(FALSE, FALSE, sizeof(WeftRevisionSink));
   revision->steps = g_new0(WeftStep, pipeline->n_steps + 1);
   for (guint s = 0; s < pipeline->n_steps; s++) {
     WeftStep *step = &revision->steps[s];
@@ -62,6 +64,8 @@ void weft_revision_free(WeftRevision *revision)
   g_hash_table_unref(revision->found);
   g_array_unref(revision->weights);
   g_array_unref(revision->explain);
+  g_array_unref(revision->sources);
+  g_array_unref(revision->sinks);
   g_ptr_array_unref(revision->kept);
   g_free(revision->digest);
   g_free(revision);
@@ -94,6 +98,8 @@ static void resolve_all(WeftBuilder *builder)
   }
   for (guint i = 0; i < pipeline->outputs->len; i++)
     weft_reference_output(builder, weft_reference_at(pipeline->outputs, i), NULL);
+  for (guint i = 0; i < pipeline->sinks->len; i++)
+    weft_sink_resolve(builder, weft_sink_at(pipeline, i));
 }
 
 static void build_all(WeftBuilder *builder)
@@ -115,6 +121,8 @@ WeftRevision *weft_revision_build(const WeftPipeline *pipeline, WeftCatalogue *c
   WeftBuilder builder = {.revision = revision, .pipeline = pipeline, .catalogue = catalogue, .options = options,
                          .diagnostics = diagnostics,
                          .n_items_max = options->n_items_max ? options->n_items_max : WEFT_FRAME_ITEMS};
+  for (guint i = 0; options->live && i < pipeline->inputs->len; i++)
+    revision->steps[i].live = weft_input_at(pipeline, i)->live != NULL;
   weft_models_resolve(&builder);
   resolve_all(&builder);
   if (weft_steps_isolate(&builder))
@@ -161,6 +169,28 @@ const WeftRevisionExplain *weft_revision_explain(const WeftRevision *revision, g
 {
   *n = revision->explain->len;
   return (const WeftRevisionExplain *)(const void *)revision->explain->data;
+}
+
+const WeftRevisionSource *weft_revision_sources(const WeftRevision *revision, guint *n)
+{
+  *n = revision->sources->len;
+  return (const WeftRevisionSource *)(const void *)revision->sources->data;
+}
+
+const WeftRevisionSink *weft_revision_sinks(const WeftRevision *revision, guint *n)
+{
+  *n = revision->sinks->len;
+  return (const WeftRevisionSink *)(const void *)revision->sinks->data;
+}
+
+guint weft_revision_n_graph_inputs(const WeftRevision *revision)
+{
+  return revision->n_graph_inputs;
+}
+
+guint64 weft_revision_window_deadline_ns(const WeftRevision *revision)
+{
+  return revision->pipeline->window_deadline_ns;
 }
 
 const WeftRevisionNode *weft_revision_nodes(const WeftRevision *revision, guint *n)

@@ -43,6 +43,7 @@ typedef struct {
   guint n_items_max;         /**< of one frame; 0: WEFT_FRAME_ITEMS */
   gboolean explain;          /**< explain ports are wanted, not only weights */
   guint64 spin_ns;           /**< of workers */
+  gboolean live;             /**< live inputs come from their sources; otherwise a request brings them, through a reader */
 } WeftBuildOptions;
 
 /** An input of the pipeline, in file order: value id = index. */
@@ -72,9 +73,41 @@ typedef struct {
   const struct weft_port *port;
 } WeftRevisionExplain;
 
+/**
+ * What feeds a live input: an instance of weft/source.h, activated, which the
+ * caller runs. Its rows and times are inputs of the graph.
+ */
+typedef struct {
+  const char *name, *label;     /**< the input; "replay@1.0.0" */
+  guint input;                  /**< index of the input; value id of the rows */
+  guint time_value;             /**< value id of the times */
+  const struct weft_node *table; /**< in process, with instance; otherwise worker */
+  void *instance;
+  struct weft_worker *worker;
+  const struct weft_port *ports; /**< [3] rows, times, state: concrete */
+  struct weft_limits limits;
+  guint64 n_scratch_bytes;
+  gboolean lead, optional, simulated; /**< simulated: its rows come as fast as they are taken */
+  gint64 window_ns;             /**< of the lead; other streams: how far back from the window's end their rows reach */
+  gint64 hop_ns;                /**< of the lead */
+  gint64 tolerance_ns;          /**< how far its rows may lag, and be out of order */
+  gboolean hold;                /**< a window without rows takes the last one */
+  gint64 hold_ns;               /**< not older than this; 0: however old */
+  guint64 buffer_bytes;
+  gboolean drops;               /**< full: the oldest rows go; otherwise the source waits */
+} WeftRevisionSource;
+
+/** Where bytes of an answer go once it is allowed to leave. */
+typedef struct {
+  const char *name, *to;        /**< to: a path, or "-" */
+  guint value;
+  gboolean on_error_drop;       /**< what cannot be written is counted; otherwise the request fails */
+  guint64 rotate_bytes;         /**< a new file from this size on; 0: never */
+} WeftRevisionSink;
+
 typedef struct {
   const char *name, *plugin, *version, *kind, *sha256;
-  guint graph_node;             /**< index in the graph, for weft_frame_node_ns */
+  guint graph_node;             /**< index in the graph, for weft_frame_node_ns; G_MAXUINT: a source, which is none */
   const char *model, *model_digest; /**< NULL without a model */
   gboolean isolated;
   const char *const *inputs;    /**< references as resolved, "see.tokens", NULL-terminated */
@@ -113,6 +146,12 @@ const WeftRevisionOutput *weft_revision_outputs(const WeftRevision *revision, gu
 const WeftRevisionWeights *weft_revision_weights(const WeftRevision *revision, guint *n);
 const WeftRevisionExplain *weft_revision_explain(const WeftRevision *revision, guint *n);
 const WeftRevisionNode *weft_revision_nodes(const WeftRevision *revision, guint *n);
+const WeftRevisionSource *weft_revision_sources(const WeftRevision *revision, guint *n);
+const WeftRevisionSink *weft_revision_sinks(const WeftRevision *revision, guint *n);
+/** Inputs of the graph: one for every input of the pipeline, in its order, then the times of the sources. */
+guint weft_revision_n_graph_inputs(const WeftRevision *revision);
+/** How long a window may take; 0: as long as it wants. */
+guint64 weft_revision_window_deadline_ns(const WeftRevision *revision);
 /** Whether a request with these inputs (present[i] of input i) is complete; otherwise FALSE and what is missing. */
 gboolean weft_revision_require(const WeftRevision *revision, const gboolean *present, char **missing);
 

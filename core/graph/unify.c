@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Both sides of every edge, held against each other: meaning, type, rank, dims. */
-#include "resolve.h"
+#include "live-decl.h"
 
 #include <string.h>
 
@@ -327,5 +327,7 @@ gboolean weft_step_take_ports(WeftBuilder *builder, WeftStep *step, const struct
       return FALSE;
     weft_offer_bound(builder, step, offer);
   }
+  if (step->live)
+    return weft_source_check(builder, step);
   return TRUE;
 }

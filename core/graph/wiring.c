@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The names of a file become steps: who refers to whom, in which order, and whether there is a way round. */
-#include "pipeline.h"
+#include "live-decl.h"
 
 #include <string.h>
 
@@ -58,6 +58,8 @@ static void bind_all(WeftPipeline *pipeline, WeftDiagnostics *diagnostics)
   }
   for (guint i = 0; i < pipeline->outputs->len; i++)
     bind(pipeline, diagnostics, weft_reference_at(pipeline->outputs, i), NULL);
+  for (guint i = 0; i < pipeline->sinks->len; i++)
+    bind(pipeline, diagnostics, weft_reference_at(weft_sink_at(pipeline, i)->from, 0), weft_sink_at(pipeline, i)->name);
 }
 
 static int find_input(const void *data, const char *name)
@@ -285,6 +287,8 @@ static void warn_unused(const WeftPipeline *pipeline, WeftDiagnostics *diagnosti
     all_models_known = all_models_known && !node->unsure && node->model != -2;
   }
   use(used, pipeline->outputs, &all_known);
+  for (guint i = 0; i < pipeline->sinks->len; i++)
+    use(used, weft_sink_at(pipeline, i)->from, &all_known);
   for (guint s = 0; all_known && s < pipeline->n_steps; s++) {
     const WeftNodeDecl *node = weft_step_node(pipeline, s);
     const WeftYaml *at = node ? node->at : weft_input_at(pipeline, s)->at;

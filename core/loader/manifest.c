@@ -6,10 +6,11 @@
 #include "version.h"
 
 #include <string.h>
+#include <weft/source.h>
 
 G_DEFINE_QUARK(weft-error-quark, weft_error)
 
-static const char *const kinds[] = {WEFT_KIND_READER, WEFT_KIND_ENCODER, WEFT_KIND_FUSION,
+static const char *const kinds[] = {WEFT_KIND_READER, WEFT_KIND_SOURCE, WEFT_KIND_ENCODER, WEFT_KIND_FUSION,
                                     WEFT_KIND_EXPERT, WEFT_KIND_HEAD,    WEFT_KIND_FILTER,
                                     WEFT_KIND_WRITER, WEFT_KIND_TRANSFORM, WEFT_KIND_COMPUTE};
 
@@ -190,6 +191,23 @@ static gboolean parse_manners(WeftJson *json, const json_t *object, WeftPluginSp
   return TRUE;
 }
 
+/* source.h: rows or texts, their times, the state. */
+static gboolean check_source(WeftJson *json, const WeftPluginSpec *plugin)
+{
+  const WeftPortSpec *port[3] = {NULL};
+  gboolean ok = plugin->inputs->len == 0 && plugin->outputs->len == G_N_ELEMENTS(port);
+  for (guint i = 0; ok && i < G_N_ELEMENTS(port); i++)
+    port[i] = g_ptr_array_index(plugin->outputs, i);
+  if (ok)
+    ok = port[0]->n_splits > 0 && (port[0]->n_splits == 1 || (port[0]->rank == 1 && port[0]->dtype.bits == 8)) &&
+         g_strcmp0(port[1]->base, port[0]->name) == 0 && strcmp(port[1]->role, "time") == 0 && port[1]->rank == 1 &&
+         port[1]->n_splits == 1 && port[1]->dtype.code == WEFT_DTYPE_INT && port[1]->dtype.bits == 64 &&
+         strcmp(port[2]->name, WEFT_SOURCE_STATE) == 0 && port[2]->n_splits == 0 && port[2]->rank == 2 &&
+         port[2]->dims[1].size == 2 && port[2]->dtype.code == WEFT_DTYPE_INT && port[2]->dtype.bits == 32;
+  return ok || weft_mjson_fail(json, "a source has no inputs and three outputs: its rows with splits, NAME.time (i64, one "
+                                    "dim, splits 1) and state (i32, dims [\"*\", 2]); see weft/source.h");
+}
+
 /* What a kind must and must not have. */
 static gboolean check_kind(WeftJson *json, const json_t *object, const WeftPluginSpec *plugin)
 {
@@ -201,6 +219,8 @@ static gboolean check_kind(WeftJson *json, const json_t *object, const WeftPlugi
     return weft_mjson_fail(json, "only a reader has \"reads\"; this is of kind %s", plugin->kind);
   if (compute && (plugin->inputs->len || plugin->outputs->len))
     return weft_mjson_fail(json, "a compute provider has no ports");
+  if (strcmp(plugin->kind, WEFT_KIND_SOURCE) == 0)
+    return check_source(json, plugin);
   if (!compute && (!plugin->inputs->len || !plugin->outputs->len))
     return weft_mjson_fail(json, "a plugin of kind %s has at least one input and one output", plugin->kind);
   return TRUE;

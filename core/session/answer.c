@@ -137,7 +137,7 @@ static json_t *timings_of(const WeftAnswerSource *source, struct weft_frame *fra
   guint n = 0;
   const WeftRevisionNode *list = weft_revision_nodes(source->revision, &n);
   for (guint i = 0; frame && i < n; i++) {
-    guint64 ns = weft_frame_node_ns(frame, list[i].graph_node);
+    guint64 ns = list[i].graph_node == G_MAXUINT ? 0 : weft_frame_node_ns(frame, list[i].graph_node);
     if (ns)
       json_object_set_new(nodes, list[i].name, number_of((double)ns / 1e6));
   }
@@ -147,7 +147,7 @@ static json_t *timings_of(const WeftAnswerSource *source, struct weft_frame *fra
 
 static json_t *node_of(const WeftRevisionNode *node, struct weft_frame *frame)
 {
-  guint64 ns = frame ? weft_frame_node_ns(frame, node->graph_node) : 0;
+  guint64 ns = frame && node->graph_node != G_MAXUINT ? weft_frame_node_ns(frame, node->graph_node) : 0;
   json_t *one = json_object();
   json_object_set_new(one, "node", json_string(node->name));
   json_object_set_new(one, "plugin", json_string(node->plugin));

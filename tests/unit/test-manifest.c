@@ -116,7 +116,7 @@ static const struct {
   {FILE_OF(PLUGIN("") ", " PLUGIN("")), "m.json: /plugins/1: the id \"t\" is there twice"},
   {FILE_OF("{\"id\": \"T\"}"), "expected an id of lower case letters, digits and -, found \"T\""},
   {FILE_OF("{\"id\": \"t\", \"kind\": \"coder\"}"),
-   "m.json: /plugins/0/kind: expected reader, encoder, fusion, expert, head, filter, writer, transform or compute, found "
+   "m.json: /plugins/0/kind: expected reader, source, encoder, fusion, expert, head, filter, writer, transform or compute, found "
    "\"coder\""},
   {FILE_OF("{\"id\": \"t\", \"kind\": \"head\"}"), "a plugin of kind head has at least one input and one output"},
   {FILE_OF("{\"id\": \"t\", \"kind\": \"compute\", " IN "}"), "a compute provider has no ports"},

@@ -68,6 +68,7 @@
 #define WEFT_KIND_HEAD "head"
 #define WEFT_KIND_FILTER "filter"
 #define WEFT_KIND_WRITER "writer"
+#define WEFT_KIND_SOURCE "source" /**< no inputs: yields the rows of a stream, see source.h */
 #define WEFT_KIND_TRANSFORM "transform" /**< values of one modality in, of the same modality out */
 #define WEFT_KIND_COMPUTE "compute"     /**< offers weft.compute/1 and no node */
 
