@@ -209,21 +209,6 @@ static gboolean bind_references(WeftBuilder *builder, WeftStep *step, guint8 *co
   return ok;
 }
 
-static gboolean check_on_missing(WeftBuilder *builder, const WeftStep *step)
-{
-  if (!step->node->on_missing_at)
-    return TRUE;
-  for (guint i = 0; i < step->bindings->len; i++) {
-    const WeftBinding *binding = &g_array_index(step->bindings, WeftBinding, i);
-    if (binding->spec->variadic || binding->spec->optional)
-      return TRUE;
-  }
-  WeftDiagnostic *fault = weft_fault(builder->diagnostics, step->node->on_missing_at, "on-missing",
-                                     "%s needs all its inputs: there is nothing to mask", step->found->label);
-  weft_diagnostic_at(fault, step->name, NULL);
-  return FALSE;
-}
-
 static int by_port(const void *a, const void *b, void *data)
 {
   const WeftBinding *x = a, *y = b;
@@ -270,8 +255,6 @@ gboolean weft_step_bind(WeftBuilder *builder, WeftStep *step)
     if (port->base)
       ok = bind_companion(builder, step, port) && ok;
   }
-  if (ok)
-    ok = check_on_missing(builder, step);
   g_array_sort_with_data(step->bindings, by_port, spec->inputs);
   return ok;
 }

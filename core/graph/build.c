@@ -109,7 +109,7 @@ static gboolean too_much_scratch(WeftBuilder *builder, const WeftStep *step)
 /* With all items of a frame at once if their scratch is within bounds, otherwise with fewer. */
 static gboolean activate(WeftBuilder *builder, WeftStep *step, struct weft_step_setup *setup)
 {
-  for (guint n_items = builder->n_items_max;; n_items = (n_items + 1) / 2) {
+  for (guint n_items = weft_step_items_max(builder, step);; n_items = (n_items + 1) / 2) {
     step->limits = weft_step_limits(builder, step, n_items);
     step->n_scratch_bytes = 0;
     weft_status status =
@@ -177,7 +177,7 @@ static guint place_values(WeftBuilder *builder, guint *n_nodes)
   }
   builder->revision->n_graph_inputs = n;
   for (guint i = 0; i < pipeline->n_steps; i++) {
-    WeftStep *step = &builder->revision->steps[pipeline->order[i]];
+    WeftStep *step = &builder->revision->steps[builder->revision->order[i]];
     if (step->live)
       continue;
     step->graph_node = n_placed++;
@@ -226,6 +226,7 @@ static void fill_node(const WeftBuilder *builder, const WeftStep *step, struct w
   node->deadline_ns = step->node ? step->node->deadline_ns : 0;
   node->n_scratch_bytes = step->n_scratch_bytes;
   node->limits = step->limits;
+  weft_step_fill_policy(builder, step, node);
 }
 
 static void fill_values(const WeftBuilder *builder, struct weft_graph_value *values)
@@ -242,6 +243,13 @@ static void fill_values(const WeftBuilder *builder, struct weft_graph_value *val
           (struct weft_graph_value){&step->offers[i].port, 0, WEFT_FRAME_MEDIUM_MAX_BYTES};
     for (guint i = 0; i < step->bindings->len; i++)
       values[weft_binding_value(builder, step, &g_array_index(step->bindings, WeftBinding, i))].wanted = 1;
+    weft_step_place_condition(builder, step, values);
+  }
+  for (guint i = 0; i < revision->filters->len; i++) {
+    const WeftRevisionFilter *filter = &g_array_index(revision->filters, WeftRevisionFilter, i);
+    values[filter->verdict].wanted = 1;
+    if (filter->rules >= 0)
+      values[filter->rules].wanted = 1;
   }
   for (guint i = 0; i < pipeline->outputs->len; i++)
     values[revision->outputs[i].value].wanted = 1;
@@ -263,8 +271,8 @@ gboolean weft_graph_build(WeftBuilder *builder, struct weft_runtime *runtime)
   struct weft_graph_node *nodes = weft_revision_keep(revision, g_new0(struct weft_graph_node, pipeline->n_steps + 1));
   fill_values(builder, values);
   for (guint i = 0; i < pipeline->n_steps; i++)
-    if (!revision->steps[pipeline->order[i]].live)
-      fill_node(builder, &revision->steps[pipeline->order[i]], &nodes[revision->steps[pipeline->order[i]].graph_node]);
+    if (!revision->steps[revision->order[i]].live)
+      fill_node(builder, &revision->steps[revision->order[i]], &nodes[revision->steps[revision->order[i]].graph_node]);
   struct weft_graph_spec spec = {.values = values, .nodes = nodes, .n_values = n_values,
                                  .n_inputs = revision->n_graph_inputs, .n_nodes = n_nodes,
                                  .n_items_max = builder->n_items_max};

@@ -64,6 +64,18 @@ static void describe_explain(WeftBuilder *builder, const WeftStep *step)
   }
 }
 
+static void describe_filter(WeftBuilder *builder, const WeftStep *step)
+{
+  const WeftPluginSpec *spec = step->found->spec;
+  WeftRevisionFilter filter = {step->name, step->graph_node, step->first_value, -1};
+  for (guint i = 0; i < spec->outputs->len; i++) {
+    if (strcmp(((WeftPortSpec *)spec->outputs->pdata[i])->name, "rules") == 0)
+      filter.rules = (gint)(step->first_value + i);
+  }
+  if (weft_step_is_filter(step))
+    g_array_append_val(builder->revision->filters, filter);
+}
+
 static void describe_outputs(WeftBuilder *builder)
 {
   const WeftPipeline *pipeline = builder->pipeline;
@@ -140,10 +152,16 @@ void weft_revision_describe(WeftBuilder *builder)
     const WeftInput *input = weft_input_at(pipeline, i);
     revision->inputs[i] = (WeftRevisionInput){input->name, input->type, input->optional};
   }
+  revision->context = weft_revision_keep(revision, g_new0(WeftRevisionContext, pipeline->context->len + 1));
+  for (guint i = 0; i < pipeline->context->len; i++) {
+    const WeftContextKey *key = weft_context_at(pipeline, i);
+    revision->context[i] = (WeftRevisionContext){key->name, key->required};
+  }
   describe_outputs(builder);
   for (guint s = 0; s < pipeline->n_steps; s++) {
     describe_node(builder, &revision->steps[s], &revision->nodes[s]);
     describe_explain(builder, &revision->steps[s]);
+    describe_filter(builder, &revision->steps[s]);
   }
   weft_live_describe(builder);
   revision->digest = digest(builder);

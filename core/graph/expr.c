@@ -232,6 +232,6 @@ const int *weft_expr_names(const WeftExpr *expr, guint *n)
 
 gboolean weft_expr_is_reserved(const char *word)
 {
-  static const char *const words[] = {"any", "all", "and", "or", "not", "in", "true", "false", "null", NULL};
+  static const char *const words[] = {"any", "all", "and", "or", "not", "in", "true", "false", "null", "context", NULL};
   return g_strv_contains(words, word);
 }

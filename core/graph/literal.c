@@ -31,8 +31,7 @@ static gboolean is_integer(const char *text, int *base, const char **from)
   return n > 0 && number[n] == 0;
 }
 
-/* Bytes of [-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)? at the start; 0: none. */
-static gsize decimal_length(const char *text)
+gsize weft_decimal_length(const char *text)
 {
   const char *c = *text == '-' || *text == '+' ? text + 1 : text;
   gsize whole = digits(c), part = 0;
@@ -61,7 +60,7 @@ WeftLiteral weft_literal_parse(const char *text)
   WeftLiteral literal = {.type = WEFT_LITERAL_TEXT};
   const char *unsigned_text = *text == '-' || *text == '+' ? text + 1 : text, *from = NULL;
   int base = 10;
-  gsize n = decimal_length(text);
+  gsize n = weft_decimal_length(text);
   if (is_one_of(text, nulls)) {
     literal.type = WEFT_LITERAL_NULL;
   } else if (is_one_of(text, trues) || is_one_of(text, falses)) {
@@ -117,7 +116,7 @@ static const Unit *unit_find(const char *name)
 
 WeftQuantity weft_quantity_parse(const char *text, const char *unit, double *out)
 {
-  gsize n = decimal_length(text);
+  gsize n = weft_decimal_length(text);
   if (!n)
     return WEFT_QUANTITY_NO_NUMBER;
   const char *given_name = text + n + strspn(text + n, " ");

@@ -23,6 +23,9 @@ WeftLiteral weft_literal_of(const WeftYaml *scalar);
 /** The same of a plain scalar's text. */
 WeftLiteral weft_literal_parse(const char *text);
 
+/** Bytes of [-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)? at the start; 0: none. */
+gsize weft_decimal_length(const char *text);
+
 typedef enum {
   WEFT_QUANTITY_OK,
   WEFT_QUANTITY_NO_NUMBER,  /**< does not begin with a number */

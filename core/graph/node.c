@@ -10,6 +10,7 @@ void weft_node_clear(gpointer data)
   WeftNodeDecl *node = data;
   g_free(node->plugin);
   g_clear_pointer(&node->in, g_array_unref);
+  weft_policy_free(node->policy);
 }
 
 static void take_use(WeftReader *reader, WeftNodeDecl *node, const WeftYaml *value)
@@ -50,19 +51,6 @@ static void take_deadline(WeftReader *reader, WeftNodeDecl *node, const WeftYaml
     node->deadline_ns = weft_read_time_ns(reader, value, text, node->name, "deadline");
 }
 
-static void take_on_missing(WeftReader *reader, WeftNodeDecl *node, const WeftYaml *value)
-{
-  const char *text = weft_read_text(reader, value, node->name, "on_missing", "mask");
-  node->on_missing_at = value;
-  if (!text || strcmp(text, "mask") == 0)
-    return;
-  gboolean later = g_str_has_prefix(text, "hold") || strcmp(text, "degrade") == 0 || strcmp(text, "fail") == 0;
-  WeftDiagnostic *fault =
-      later ? weft_fault(reader->diagnostics, value, "not-implemented", "not implemented yet: on_missing: %s", text)
-            : weft_fault(reader->diagnostics, value, "bad-value", "on_missing is mask, found \"%s\"", text);
-  weft_diagnostic_at(fault, node->name, NULL);
-}
-
 static void take_model_of(WeftReader *reader, WeftNodeDecl *node, const WeftYaml *value)
 {
   node->model_at = value;
@@ -89,10 +77,29 @@ static void take_model_of(WeftReader *reader, WeftNodeDecl *node, const WeftYaml
   weft_diagnostic_closest(fault, text, (const char *const *)names, g_hash_table_size(reader->pipeline->model_index));
 }
 
+static void take_policy(WeftReader *reader, WeftNodeDecl *node, const WeftYaml *map)
+{
+  static const struct {
+    const char *key;
+    void (*read)(WeftReader *reader, const WeftYaml *value, const char *node, WeftNodePolicy *policy);
+  } keys[] = {{"when", weft_read_when},         {"on_missing", weft_read_on_missing}, {"on_error", weft_read_on_error},
+              {"on_verdict", weft_read_on_verdict}, {"batch", weft_read_batch}};
+  for (guint i = 0; i < weft_yaml_n(map); i++) {
+    for (guint k = 0; k < G_N_ELEMENTS(keys); k++) {
+      if (weft_yaml_key(map, i)->reported || strcmp(weft_yaml_key(map, i)->text, keys[k].key) != 0)
+        continue;
+      if (!node->policy)
+        node->policy = g_new0(WeftNodePolicy, 1);
+      keys[k].read(reader, weft_yaml_item(map, i), node->name, node->policy);
+    }
+  }
+}
+
 void weft_read_node(WeftReader *reader, const WeftYaml *key, const WeftYaml *value)
 {
-  static const char *const known[] = {"use", "model", "in", "params", "isolate", "deadline", "on_missing", NULL};
-  static const char *const later[] = {"slots", "select", "when", "batch", "on_error", "on_verdict", NULL};
+  static const char *const known[] = {"use", "model", "in", "params", "isolate", "deadline", "when", "batch",
+                                      "on_missing", "on_error", "on_verdict", NULL};
+  static const char *const later[] = {"slots", "select", NULL};
   WeftNodeDecl node = {.name = key->text, .at = key, .model = -1, .in = weft_references_new()};
   const WeftYaml *part;
   weft_read_name(reader, key, "a node");
@@ -117,8 +124,7 @@ void weft_read_node(WeftReader *reader, const WeftYaml *key, const WeftYaml *val
     }
     if ((part = weft_yaml_get(value, "deadline")))
       take_deadline(reader, &node, part);
-    if ((part = weft_yaml_get(value, "on_missing")))
-      take_on_missing(reader, &node, part);
+    take_policy(reader, &node, value);
   }
   g_array_append_val(reader->pipeline->nodes, node);
 }

@@ -144,13 +144,15 @@ static gboolean take_root(WeftReader *reader)
 {
   WeftPipeline *pipeline = reader->pipeline;
   static const char *const known[] = {"weft", "name", "inputs", "require", "models", "nodes", "outputs",
-                                      "sinks", "lead", "deadline", NULL};
-  static const char *const later[] = {"context", "assets", "audit", "rollout", NULL};
+                                      "context", "assets", "sinks", "lead", "deadline", NULL};
+  static const char *const later[] = {"audit", "rollout", NULL};
   if (!take_head(reader))
     return FALSE;
   pipeline->unsure = !weft_read_keys(reader, pipeline->root, "a pipeline", NULL, known, later);
   gboolean names = take_section(reader, "inputs", TRUE, "{picture: {type: image}}", take_input);
   pipeline->models_unsure = !take_section(reader, "models", FALSE, "{vit: models/vit}", take_model);
+  pipeline->assets_unsure = !take_section(reader, "assets", FALSE, "{rules: rules.yaml}", weft_read_asset);
+  pipeline->context_unsure = !take_section(reader, "context", FALSE, "{user: required}", weft_read_context);
   names = take_section(reader, "nodes", TRUE, "{see: {use: vit@^1, model: vit, in: picture}}", weft_read_node) && names;
   take_section(reader, "outputs", TRUE, "{digit: head.label}", take_output);
   take_section(reader, "sinks", FALSE, "{log: {from: save.bytes, to: out/log.jsonl}}", weft_sink_read);
@@ -177,10 +179,13 @@ WeftPipeline *weft_pipeline_parse(const char *text, gsize n_bytes, const char *p
   pipeline->sinks = g_array_new(FALSE, TRUE, sizeof(WeftSinkDecl));
   g_array_set_clear_func(pipeline->sinks, weft_sink_clear);
   pipeline->models = g_array_new(FALSE, TRUE, sizeof(WeftModel));
+  pipeline->assets = g_array_new(FALSE, TRUE, sizeof(WeftAsset));
+  pipeline->context = g_array_new(FALSE, TRUE, sizeof(WeftContextKey));
   pipeline->nodes = g_array_new(FALSE, TRUE, sizeof(WeftNodeDecl));
   g_array_set_clear_func(pipeline->nodes, weft_node_clear);
   pipeline->outputs = weft_references_new();
   pipeline->steps = g_hash_table_new(g_str_hash, g_str_equal);
+  pipeline->asset_index = g_hash_table_new(g_str_hash, g_str_equal);
   pipeline->model_index = g_hash_table_new(g_str_hash, g_str_equal);
   WeftReader reader = {pipeline, diagnostics};
   if (!take_root(&reader))
@@ -244,12 +249,15 @@ void weft_pipeline_free(WeftPipeline *pipeline)
   g_free(pipeline->folder);
   g_array_unref(pipeline->inputs);
   g_array_unref(pipeline->models);
+  g_array_unref(pipeline->assets);
+  g_array_unref(pipeline->context);
   g_array_unref(pipeline->nodes);
   g_array_unref(pipeline->outputs);
   g_array_unref(pipeline->sinks);
   weft_expr_free(pipeline->require);
   g_hash_table_unref(pipeline->steps);
   g_hash_table_unref(pipeline->model_index);
+  g_hash_table_unref(pipeline->asset_index);
   g_free(pipeline->order);
   g_free(pipeline);
 }

@@ -10,6 +10,7 @@
 #define WEFT_CORE_PIPELINE_H
 
 #include "expr.h"
+#include "policy.h"
 #include "revision.h"
 #include "yamltree.h"
 
@@ -36,7 +37,20 @@ typedef struct {
   gboolean used;
 } WeftModel;
 
-/** `in: see.tokens`, one value of a map under `in`, or of `outputs`. */
+/** A key under `context`. */
+typedef struct {
+  const char *name;
+  const WeftYaml *at;
+  gboolean required;
+} WeftContextKey;
+
+typedef struct {
+  const char *name, *path; /* path: NULL: reported */
+  const WeftYaml *at;      /* the path */
+  gboolean used;           /* by a verdict; a parameter's use is known when plugins are */
+} WeftAsset;
+
+/** `in: see.tokens`, one value of a map under `in`, of `outputs`, or a name in `when`. */
 typedef struct {
   const char *key;      /* of the map; NULL: a single reference */
   const WeftYaml *key_at, *at;
@@ -50,12 +64,13 @@ typedef struct {
   const WeftYaml *at;               /* the name */
   char *plugin;                     /* NULL: missing (reported) */
   const char *range;                /* of versions, or NULL */
-  const WeftYaml *use_at, *model_at, *in_at, *params_at, *isolate_at, *on_missing_at;
+  const WeftYaml *use_at, *model_at, *in_at, *params_at, *isolate_at;
   int model;                        /* index; -1: none, -2: unknown (reported) */
   GArray *in;                       /* of WeftReference */
   gboolean has_isolate, isolate;
   gboolean unsure;                  /* a key or value is not known (reported): what seems to be missing may be meant */
   guint64 deadline_ns;              /* 0: none */
+  WeftNodePolicy *policy;           /* NULL: none of its keys is given */
 } WeftNodeDecl;
 
 struct WeftPipeline {
@@ -67,12 +82,14 @@ struct WeftPipeline {
   GArray *sinks;                    /* of WeftSinkDecl */
   int lead;                         /* input whose windows set the pace; -1: nothing is live */
   guint64 window_deadline_ns;       /* 0: none */
+  GArray *context, *assets;         /* of WeftContextKey, WeftAsset */
   WeftExpr *require;                /* NULL: none */
   const WeftYaml *require_at;
-  GHashTable *steps, *model_index;  /* name -> index + 1 */
+  GHashTable *steps, *model_index, *asset_index; /* name -> index + 1 */
   gboolean faulty;                  /* errors were told: it can be checked, and never built */
-  gboolean unsure, names_unsure, models_unsure; /* a key of the file, an input or node, a model is not known (reported):
-                                       what seems to be missing may be meant */
+  gboolean unsure, names_unsure, models_unsure, assets_unsure, context_unsure; /* a key of the file, an input or node, a
+                                       model, an asset, a key of the context is not known (reported): what seems to be
+                                       missing may be meant */
   guint n_steps;
   guint *order;                     /* [n_steps] topological; steps in or behind a circle (reported) last */
 };
@@ -80,6 +97,8 @@ struct WeftPipeline {
 #define weft_input_at(pipeline, i) (&g_array_index((pipeline)->inputs, WeftInput, i))
 #define weft_model_at(pipeline, i) (&g_array_index((pipeline)->models, WeftModel, i))
 #define weft_node_at(pipeline, i) (&g_array_index((pipeline)->nodes, WeftNodeDecl, i))
+#define weft_asset_at(pipeline, i) (&g_array_index((pipeline)->assets, WeftAsset, i))
+#define weft_context_at(pipeline, i) (&g_array_index((pipeline)->context, WeftContextKey, i))
 #define weft_reference_at(array, i) (&g_array_index(array, WeftReference, i))
 
 /** The name of a step: of an input or a node. */
@@ -90,8 +109,26 @@ static inline const WeftNodeDecl *weft_step_node(const WeftPipeline *pipeline, g
   return step < pipeline->inputs->len ? NULL : weft_node_at(pipeline, step - pipeline->inputs->len);
 }
 
+/** What a node waits for: the references under `in`, then those of `when`. */
+static inline guint weft_node_n_sources(const WeftNodeDecl *node)
+{
+  return node->in->len + (node->policy && node->policy->when ? node->policy->when->references->len : 0);
+}
+static inline WeftReference *weft_node_source(const WeftNodeDecl *node, guint k)
+{
+  return k < node->in->len ? weft_reference_at(node->in, k)
+                           : weft_reference_at(node->policy->when->references, k - node->in->len);
+}
+
 /** Binds names to steps, checks `require`, orders the steps; diagnostics say what is wrong. */
 void weft_pipeline_wire(WeftPipeline *pipeline, WeftDiagnostics *diagnostics);
+
+/** An error at `offset` bytes into the text of `when`. */
+WeftDiagnostic *weft_when_fault(WeftDiagnostics *diagnostics, const WeftWhen *when, const char *node, guint offset,
+                                const char *problem);
+/** Reports that there is no asset of that name. */
+void weft_unknown_asset(WeftDiagnostics *diagnostics, const WeftPipeline *pipeline, const WeftYaml *at, const char *name,
+                        const char *node);
 
 /** An error at the place of `at`. */
 #define weft_fault(diagnostics, at, code, ...) \

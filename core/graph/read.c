@@ -141,7 +141,7 @@ guint64 weft_read_time_ns(WeftReader *reader, const WeftYaml *value, const char 
 }
 
 void weft_read_reference(WeftReader *reader, GArray *into, const WeftYaml *key, const WeftYaml *value, const char *node,
-                           const char *what)
+                         const char *what)
 {
   const char *text = weft_read_text(reader, value, node, what, "see.tokens");
   const char *dot = text ? strchr(text, '.') : NULL;

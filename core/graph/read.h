@@ -44,6 +44,17 @@ GArray *weft_references_new(void);
 void weft_read_reference(WeftReader *reader, GArray *into, const WeftYaml *key, const WeftYaml *value, const char *node,
                          const char *what);
 
+/* policy-read.c, when.c: the value of one key of a node, into its policy. */
+void weft_read_on_missing(WeftReader *reader, const WeftYaml *value, const char *node, WeftNodePolicy *policy);
+void weft_read_on_error(WeftReader *reader, const WeftYaml *value, const char *node, WeftNodePolicy *policy);
+void weft_read_on_verdict(WeftReader *reader, const WeftYaml *value, const char *node, WeftNodePolicy *policy);
+void weft_read_batch(WeftReader *reader, const WeftYaml *value, const char *node, WeftNodePolicy *policy);
+void weft_read_when(WeftReader *reader, const WeftYaml *value, const char *node, WeftNodePolicy *policy);
+
+/* context.c, assets.c: one entry of these sections. */
+void weft_read_context(WeftReader *reader, const WeftYaml *key, const WeftYaml *value);
+void weft_read_asset(WeftReader *reader, const WeftYaml *key, const WeftYaml *value);
+
 /** node.c: one entry under `nodes`, appended to the pipeline's. */
 void weft_read_node(WeftReader *reader, const WeftYaml *key, const WeftYaml *value);
 void weft_node_clear(gpointer node);

@@ -225,7 +225,9 @@ gboolean weft_step_check(WeftBuilder *builder, WeftStep *step)
     return weft_step_take_params(builder, step) && weft_step_bind(builder, step);
   gboolean ok = check_model(builder, step) && !step->node->unsure;
   ok = weft_step_take_params(builder, step) && ok;
-  return weft_step_bind(builder, step) && ok;
+  ok = weft_step_check_filter(builder, step) && ok;
+  gboolean bound = weft_step_bind(builder, step);
+  return weft_step_check_policy(builder, step, bound) && bound && ok;
 }
 
 static void resolve_model(WeftBuilder *builder, guint i)

@@ -64,15 +64,27 @@ typedef struct {
   struct weft_worker *worker;
   struct weft_limits limits;
   guint64 n_scratch_bytes;
+  struct weft_condition condition;   /* n_steps 0: none */
   guint graph_node, first_value;
 } WeftStep;
+
+/** What the caller reads on a verdict, in one language. */
+typedef struct {
+  guint step, verdict;
+  const char *language; /* NULL: any */
+  const char *text;
+} WeftMessage;
 
 struct WeftRevision {
   const WeftPipeline *pipeline;
   GPtrArray *kept;                   /* memory that lives as long as the revision */
   GHashTable *found;                 /* "vit@^1" or "type:image" -> WeftFound */
-  GHashTable *files;                 /* path -> bytes of models, read once */
+  GHashTable *files;                 /* path -> bytes of models and assets, read once */
+  GHashTable *documents;             /* path -> WeftYaml of assets that hold texts */
+  WeftRevisionContext *context;
   char **model_folders, **model_digests; /* [models]; digest NULL: not to be had (reported) */
+  char **asset_paths, **asset_digests; /* [assets]; digest NULL: not used, or not to be had (reported) */
+  guint *order;                      /* [pipeline->n_steps] of the graph: topological, filters before effects */
   WeftStep *steps;                   /* [pipeline->n_steps] */
   struct weft_graph *graph;
   char *digest;
@@ -82,6 +94,7 @@ struct WeftRevision {
   GArray *weights, *explain;         /* of WeftRevisionWeights, WeftRevisionExplain */
   guint n_graph_inputs;
   GArray *sources, *sinks;           /* of WeftRevisionSource, WeftRevisionSink */
+  GArray *filters, *messages;        /* of WeftRevisionFilter, WeftMessage */
 };
 
 typedef struct {
@@ -133,6 +146,43 @@ const WeftOffer *weft_binding_offer(const WeftBuilder *builder, const WeftBindin
 /** The attribute of a port, or NULL. */
 const char *weft_port_attribute(const struct weft_port *port, const char *key);
 const char *weft_port_spec_attribute(const WeftPortSpec *spec, const char *key);
+
+/** "f32 [*, 64] ragged, modality image"; caller frees with g_free. */
+char *weft_port_describe(const struct weft_port *port);
+
+/* condition.c: `when`, after the step's sources are built. */
+gboolean weft_step_take_condition(WeftBuilder *builder, WeftStep *step);
+/** When all values have their ids. */
+void weft_step_place_condition(const WeftBuilder *builder, const WeftStep *step, struct weft_graph_value *values);
+
+/* policy.c: what `on_missing`, `on_error`, `on_verdict` and `batch` mean for this step. */
+/** bound: every input has its source; otherwise that is reported, and nothing is said about inputs. */
+gboolean weft_step_check_policy(WeftBuilder *builder, const WeftStep *step, gboolean bound);
+void weft_step_fill_policy(const WeftBuilder *builder, const WeftStep *step, struct weft_graph_node *node);
+/** Items of one call that the step is activated for. */
+guint weft_step_items_max(const WeftBuilder *builder, const WeftStep *step);
+
+/* filter.c */
+gboolean weft_step_is_filter(const WeftStep *step);
+/** Not pure: acts on more than its outputs. */
+gboolean weft_step_has_effects(const WeftStep *step);
+/** A filter's ports are those of filter.h. */
+gboolean weft_step_check_filter(WeftBuilder *builder, const WeftStep *step);
+/** Puts every step that an effect precedes behind the filters; reports filters that would come too late. */
+void weft_filters_order(WeftBuilder *builder);
+
+/* assets.c */
+void weft_assets_resolve(WeftBuilder *builder);
+/** Digests the asset, once; FALSE: it is not to be had, reported. */
+gboolean weft_asset_use(WeftBuilder *builder, guint asset);
+void weft_assets_warn_unused(WeftBuilder *builder);
+/** The entry of an asset that is a map of texts: a text or a map language -> text; NULL: reported. */
+const WeftYaml *weft_asset_entry(WeftBuilder *builder, guint asset, const char *key, const WeftYaml *at,
+                                 const char *node);
+/** {"LANGUAGE": "text"}, "" for a text without one; caller frees with free. */
+char *weft_asset_entry_json(const WeftYaml *entry);
+/** Keeps the messages that `on_verdict` names. */
+gboolean weft_step_take_messages(WeftBuilder *builder, const WeftStep *step);
 
 /* advice.c: a hint to an edge whose sides do not fit. */
 void weft_advise(WeftBuilder *builder, const WeftBinding *binding, WeftDiagnostic *fault);

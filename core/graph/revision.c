@@ -31,10 +31,15 @@ static WeftRevision *revision_new(const WeftPipeline *pipeline)
   revision->files = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, weft_files_free);
   revision->model_folders = g_new0(char *, pipeline->models->len + 1);
   revision->model_digests = g_new0(char *, pipeline->models->len + 1);
+  revision->documents = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)weft_yaml_free);
   revision->weights = g_array_new(FALSE, FALSE, sizeof(WeftRevisionWeights));
   revision->explain = g_array_new(FALSE, FALSE, sizeof(WeftRevisionExplain));
   revision->sources = g_array_new(FALSE, FALSE, sizeof(WeftRevisionSource));
   revision->sinks = g_array_new(FALSE, FALSE, sizeof(WeftRevisionSink));
+  revision->filters = g_array_new(FALSE, FALSE, sizeof(WeftRevisionFilter));
+  revision->messages = g_array_new(FALSE, FALSE, sizeof(WeftMessage));
+  revision->asset_paths = g_new0(char *, pipeline->assets->len + 1);
+  revision->asset_digests = g_new0(char *, pipeline->assets->len + 1);
   revision->steps = g_new0(WeftStep, pipeline->n_steps + 1);
   for (guint s = 0; s < pipeline->n_steps; s++) {
     WeftStep *step = &revision->steps[s];
@@ -58,9 +63,19 @@ void weft_revision_free(WeftRevision *revision)
     g_free(revision->model_folders[i]);
     g_free(revision->model_digests[i]);
   }
+  for (guint i = 0; i < revision->pipeline->assets->len; i++) {
+    g_free(revision->asset_paths[i]);
+    g_free(revision->asset_digests[i]);
+  }
+  g_free(revision->asset_paths);
+  g_free(revision->asset_digests);
+  g_free(revision->order);
+  g_array_unref(revision->filters);
+  g_array_unref(revision->messages);
   g_free(revision->model_folders);
   g_free(revision->model_digests);
   g_hash_table_unref(revision->files);
+  g_hash_table_unref(revision->documents);
   g_hash_table_unref(revision->found);
   g_array_unref(revision->weights);
   g_array_unref(revision->explain);
@@ -76,8 +91,8 @@ static gboolean sources_failed(const WeftBuilder *builder, const WeftStep *step)
 {
   if (!step->node)
     return FALSE;
-  for (guint k = 0; k < step->node->in->len; k++) {
-    int source = weft_reference_at(step->node->in, k)->step;
+  for (guint k = 0; k < weft_node_n_sources(step->node); k++) {
+    int source = weft_node_source(step->node, k)->step;
     if (source < 0 || builder->revision->steps[source].failed)
       return TRUE;
   }
@@ -100,6 +115,8 @@ static void resolve_all(WeftBuilder *builder)
     weft_reference_output(builder, weft_reference_at(pipeline->outputs, i), NULL);
   for (guint i = 0; i < pipeline->sinks->len; i++)
     weft_sink_resolve(builder, weft_sink_at(pipeline, i));
+  weft_filters_order(builder);
+  weft_assets_warn_unused(builder);
 }
 
 static void build_all(WeftBuilder *builder)
@@ -108,6 +125,8 @@ static void build_all(WeftBuilder *builder)
   for (guint i = 0; i < pipeline->n_steps; i++) {
     WeftStep *step = &builder->revision->steps[pipeline->order[i]];
     if (step->found && !weft_step_unify(builder, step))
+      step->failed = TRUE;
+    if (step->found && !weft_step_take_condition(builder, step))
       step->failed = TRUE;
     step->failed = step->failed || sources_failed(builder, step) || !weft_step_build(builder, step);
   }
@@ -124,6 +143,7 @@ WeftRevision *weft_revision_build(const WeftPipeline *pipeline, WeftCatalogue *c
   for (guint i = 0; options->live && i < pipeline->inputs->len; i++)
     revision->steps[i].live = weft_input_at(pipeline, i)->live != NULL;
   weft_models_resolve(&builder);
+  weft_assets_resolve(&builder);
   resolve_all(&builder);
   if (weft_steps_isolate(&builder))
     build_all(&builder);
@@ -197,6 +217,12 @@ const WeftRevisionNode *weft_revision_nodes(const WeftRevision *revision, guint 
 {
   *n = revision->pipeline->n_steps;
   return revision->nodes;
+}
+
+const WeftRevisionFilter *weft_revision_filters(const WeftRevision *revision, guint *n)
+{
+  *n = revision->filters->len;
+  return (const WeftRevisionFilter *)(const void *)revision->filters->data;
 }
 
 static char *list_of(const WeftPipeline *pipeline, const gboolean *present, gboolean all)

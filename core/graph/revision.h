@@ -113,6 +113,20 @@ typedef struct {
   const char *const *inputs;    /**< references as resolved, "see.tokens", NULL-terminated */
 } WeftRevisionNode;
 
+/** A key under `context`, in file order. */
+typedef struct {
+  const char *name;
+  gboolean required;
+} WeftRevisionContext;
+
+/** A filter of the pipeline. */
+typedef struct {
+  const char *node;
+  guint graph_node;             /**< index in the graph */
+  guint verdict;                /**< value id of its verdict */
+  gint rules;                   /**< value id of the ids of the rules that spoke; -1: it tells none */
+} WeftRevisionFilter;
+
 /**
  * Parses only. NULL: diagnostics say why it cannot be read. Otherwise the
  * pipeline, perhaps with errors (in the diagnostics): weft_revision_build then
@@ -152,6 +166,22 @@ const WeftRevisionSink *weft_revision_sinks(const WeftRevision *revision, guint 
 guint weft_revision_n_graph_inputs(const WeftRevision *revision);
 /** How long a window may take; 0: as long as it wants. */
 guint64 weft_revision_window_deadline_ns(const WeftRevision *revision);
+const WeftRevisionContext *weft_revision_context(const WeftRevision *revision, guint *n);
+/**
+ * Checks what a request brings against the declared keys and fills context,
+ * which borrows entries. Errors: WEFT_ERROR, WEFT_BAD_INPUT: undeclared,
+ * missing, twice, too long, not UTF-8. [any thread]
+ */
+gboolean weft_revision_take_context(const WeftRevision *revision, const struct weft_context_entry *entries, guint n,
+                                    struct weft_context *context, GError **error);
+const WeftRevisionFilter *weft_revision_filters(const WeftRevision *revision, guint *n);
+/**
+ * What `on_verdict` gives the caller whom this filter (a WeftRevisionFilter's
+ * graph_node) answers with this verdict, or NULL. language: BCP 47, NULL: not
+ * known; the text of `de` serves `de-AT`, and the first of the file those that
+ * have none. Borrowed until weft_revision_free. [any thread]
+ */
+const char *weft_revision_message(const WeftRevision *revision, guint graph_node, guint verdict, const char *language);
 /** Whether a request with these inputs (present[i] of input i) is complete; otherwise FALSE and what is missing. */
 gboolean weft_revision_require(const WeftRevision *revision, const gboolean *present, char **missing);
 

@@ -26,8 +26,7 @@ static void describe_tail(GString *text, guint n_splits, const char *modality)
     g_string_append_printf(text, ", modality %s", modality);
 }
 
-/* "f32 [*, 64] ragged, modality image" */
-static char *describe_port(const struct weft_port *port)
+char *weft_port_describe(const struct weft_port *port)
 {
   GString *text = g_string_new(NULL);
   const char *dtype = weft_dtype_name(port->dtype);
@@ -115,7 +114,7 @@ static gboolean shape_fault(WeftBuilder *builder, const WeftStep *step, const We
                             const struct weft_port *port)
 {
   g_autofree char *source = source_label(builder, binding);
-  g_autofree char *wanted = describe_spec(binding->spec), *given = describe_port(port);
+  g_autofree char *wanted = describe_spec(binding->spec), *given = weft_port_describe(port);
   g_autofree char *problem = g_strdup_printf("%s takes %s, %s gives %s", step->found->label, wanted, source, given);
   weft_advise(builder, binding, edge_fault(builder, step, binding, "shape", problem));
   return FALSE;
@@ -273,7 +272,7 @@ static gboolean check_answered(WeftBuilder *builder, WeftStep *step, const WeftP
   for (guint d = 0; ok && d < spec->rank; d++)
     ok = check_answered_dim(step, spec, d, port->dims[d]);
   if (!ok) {
-    g_autofree char *one = describe_spec(spec), *other = describe_port(port);
+    g_autofree char *one = describe_spec(spec), *other = weft_port_describe(port);
     g_autofree char *problem = g_strdup_printf("output \"%s\" is %s there, the code answers \"%s\", %s", spec->name, one,
                                                port->name ? port->name : "", other);
     return broken(builder, step, problem);

@@ -53,8 +53,8 @@ static void bind_all(WeftPipeline *pipeline, WeftDiagnostics *diagnostics)
 {
   for (guint i = 0; i < pipeline->nodes->len; i++) {
     WeftNodeDecl *node = weft_node_at(pipeline, i);
-    for (guint k = 0; k < node->in->len; k++)
-      bind(pipeline, diagnostics, weft_reference_at(node->in, k), node->name);
+    for (guint k = 0; k < weft_node_n_sources(node); k++)
+      bind(pipeline, diagnostics, weft_node_source(node, k), node->name);
   }
   for (guint i = 0; i < pipeline->outputs->len; i++)
     bind(pipeline, diagnostics, weft_reference_at(pipeline->outputs, i), NULL);
@@ -134,9 +134,9 @@ static void edges_init(Edges *edges, const WeftPipeline *pipeline)
   edges->begin = g_new0(guint, n + 2);
   edges->n_open = g_new0(guint, n + 1);
   for (guint i = 0; i < pipeline->nodes->len; i++) {
-    const GArray *in = weft_node_at(pipeline, i)->in;
-    for (guint k = 0; k < in->len; k++) {
-      int source = weft_reference_at(in, k)->step;
+    const WeftNodeDecl *node = weft_node_at(pipeline, i);
+    for (guint k = 0; k < weft_node_n_sources(node); k++) {
+      int source = weft_node_source(node, k)->step;
       if (source < 0)
         continue;
       edges->begin[source + 2]++;
@@ -148,9 +148,9 @@ static void edges_init(Edges *edges, const WeftPipeline *pipeline)
     edges->begin[s] += edges->begin[s - 1];
   edges->consumers = g_new0(guint, n_edges + 1);
   for (guint i = 0; i < pipeline->nodes->len; i++) {
-    const GArray *in = weft_node_at(pipeline, i)->in;
-    for (guint k = 0; k < in->len; k++) {
-      int source = weft_reference_at(in, k)->step;
+    const WeftNodeDecl *node = weft_node_at(pipeline, i);
+    for (guint k = 0; k < weft_node_n_sources(node); k++) {
+      int source = weft_node_source(node, k)->step;
       if (source >= 0)
         edges->consumers[edges->begin[source + 1]++] = n_inputs + i;
     }
@@ -167,10 +167,10 @@ static void edges_clear(Edges *edges)
 /* A source of `step` that is itself not in order; there is one where n_open[step] > 0. */
 static const WeftReference *open_source(const WeftPipeline *pipeline, const Edges *edges, guint step)
 {
-  const GArray *in = weft_step_node(pipeline, step)->in;
-  const WeftReference *reference = weft_reference_at(in, 0);
+  const WeftNodeDecl *node = weft_step_node(pipeline, step);
+  const WeftReference *reference = weft_node_source(node, 0);
   for (guint k = 1; reference->step < 0 || !edges->n_open[reference->step]; k++)
-    reference = weft_reference_at(in, k);
+    reference = weft_node_source(node, k);
   return reference;
 }
 
@@ -283,6 +283,8 @@ static void warn_unused(const WeftPipeline *pipeline, WeftDiagnostics *diagnosti
   for (guint i = 0; i < pipeline->nodes->len; i++) {
     const WeftNodeDecl *node = weft_node_at(pipeline, i);
     use(used, node->in, &all_known);
+    if (node->policy && node->policy->when)
+      use(used, node->policy->when->references, &all_known);
     all_known = all_known && !node->unsure;
     all_models_known = all_models_known && !node->unsure && node->model != -2;
   }

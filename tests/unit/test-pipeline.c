@@ -192,19 +192,18 @@ static void test_pipeline_names(void)
 static void test_pipeline_keys(void)
 {
   expect(HEAD "input: {}\n" BODY, "unknown-key", 3, 1);
-  expect(HEAD "context: {}\n" BODY, "not-implemented", 3, 1);
   expect(HEAD "audit: on\n" BODY, "not-implemented", 3, 1);
   expect(HEAD "inputs: {a: {type: text, optional: yes}}\nnodes: {n: {use: p, in: a}}\noutputs: {o: n}\n", "wrong-type",
          3, 36);
   expect(HEAD "inputs: {a: {}}\nnodes: {n: {use: p, in: a}}\noutputs: {o: n}\n", "missing-key", 3, 10);
-  expect(HEAD "inputs: {a: {type: text}}\nnodes: {n: {use: p, in: a, when: x}}\noutputs: {o: n}\n", "not-implemented",
+  expect(HEAD "inputs: {a: {type: text}}\nnodes: {n: {use: p, in: a, slots: x}}\noutputs: {o: n}\n", "not-implemented",
          4, 28);
   expect(HEAD "inputs: {a: {type: text}}\nnodes: {n: {use: p, in: a, deadline: 20}}\noutputs: {o: n}\n", "no-unit", 4,
          38);
   expect(HEAD "inputs: {a: {type: text}}\nnodes: {n: {use: p, in: a, deadline: 20 m}}\noutputs: {o: n}\n", "bad-time",
          4, 38);
-  expect(HEAD "inputs: {a: {type: text}}\nnodes: {n: {use: p, in: a, on_missing: hold 30 s}}\noutputs: {o: n}\n",
-         "not-implemented", 4, 40);
+  expect(HEAD "inputs: {a: {type: text}}\nnodes: {n: {use: p, in: a, on_missing: hold 30}}\noutputs: {o: n}\n",
+         "no-unit", 4, 40);
   expect(HEAD "inputs: {a: {type: text}}\nnodes: {n: {use: other.yaml, in: a}}\noutputs: {o: n}\n", "not-implemented",
          4, 18);
   expect(HEAD "inputs: {a: {type: text}}\nnodes: {n: {use: p, in: [a]}}\noutputs: {o: n}\n", "wrong-type", 4, 25);

@@ -36,6 +36,10 @@
 extern "C" {
 #endif
 
+/** Most keys of a pipeline's `context`, and longest value of one, bytes. */
+#define WEFT_CONTEXT_MAX_KEYS 32
+#define WEFT_CONTEXT_MAX_BYTES 1024
+
 /** One key of the pipeline's `context`, as the request brought it. */
 struct weft_context_entry {
   const char *key, *value;
