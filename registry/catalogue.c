@@ -237,7 +237,7 @@ static WeftPluginRow *not_found(WeftCatalogue *catalogue, const char *id, const 
                 "no plugin \"%s\" is installed; did you mean \"%s\"?", id, closest);
   else
     g_set_error(error, WEFT_CATALOGUE_ERROR, WEFT_CATALOGUE_ERROR_NOT_FOUND,
-                "no plugin \"%s\" is installed (searched: %s); `weft plugin list` shows what is", id, order);
+                "no plugin \"%s\" is installed (searched: %s)", id, order);
   return NULL;
 }
 

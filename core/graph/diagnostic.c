@@ -10,6 +10,8 @@ static void diagnostic_free(WeftDiagnostic *diagnostic)
   g_free(diagnostic->port);
   g_free(diagnostic->message);
   g_free(diagnostic->hint);
+  weft_port_text_free(diagnostic->source);
+  weft_port_text_free(diagnostic->target);
   g_free(diagnostic);
 }
 
@@ -93,6 +95,15 @@ WeftDiagnostic *weft_diagnostic_closest(WeftDiagnostic *diagnostic, const char *
   return closest ? weft_diagnostic_hint(diagnostic, "did you mean \"%s\"?", closest) : diagnostic;
 }
 
+WeftDiagnostic *weft_diagnostic_offers(WeftDiagnostic *diagnostic, WeftPortText *source, WeftPortText *target)
+{
+  weft_port_text_free(diagnostic->source);
+  weft_port_text_free(diagnostic->target);
+  diagnostic->source = source;
+  diagnostic->target = target;
+  return diagnostic;
+}
+
 static int by_place(const void *a, const void *b)
 {
   const WeftDiagnostic *x = *(WeftDiagnostic *const *)a, *y = *(WeftDiagnostic *const *)b;
@@ -114,21 +125,36 @@ static void append(GString *text, const char *file, const WeftDiagnostic *diagno
   if (diagnostic->port)
     g_string_append_printf(text, "port \"%s\": ", diagnostic->port);
   g_string_append_printf(text, "%s\n", diagnostic->message);
+  if (diagnostic->source && diagnostic->target) {
+    g_autofree char *takes = weft_port_text_print(diagnostic->target), *given = weft_port_text_print(diagnostic->source);
+    g_string_append_printf(text, "  takes: %s\n  given: %s\n", takes, given);
+  }
   if (diagnostic->hint)
     g_string_append_printf(text, "  hint: %s\n", diagnostic->hint);
 }
 
-char *weft_diagnostics_text(const WeftDiagnostics *diagnostics)
+GPtrArray *weft_diagnostics_sorted(const WeftDiagnostics *diagnostics)
 {
   guint n = MIN(diagnostics->list->len, WEFT_DIAGNOSTICS_MAX);
-  g_autoptr(GPtrArray) sorted = g_ptr_array_sized_new(n);
+  GPtrArray *sorted = g_ptr_array_sized_new(n);
   for (guint i = 0; i < n; i++)
     g_ptr_array_add(sorted, diagnostics->list->pdata[i]);
   g_ptr_array_sort(sorted, by_place); /* GLib's is stable: merge sort */
+  return sorted;
+}
+
+guint weft_diagnostics_n_more(const WeftDiagnostics *diagnostics)
+{
+  return diagnostics->list->len - MIN(diagnostics->list->len, WEFT_DIAGNOSTICS_MAX) + diagnostics->n_dropped;
+}
+
+char *weft_diagnostics_text(const WeftDiagnostics *diagnostics)
+{
+  g_autoptr(GPtrArray) sorted = weft_diagnostics_sorted(diagnostics);
   GString *text = g_string_new(NULL);
-  for (guint i = 0; i < n; i++)
+  for (guint i = 0; i < sorted->len; i++)
     append(text, diagnostics->file, sorted->pdata[i]);
-  guint n_more = diagnostics->list->len - n + diagnostics->n_dropped;
+  guint n_more = weft_diagnostics_n_more(diagnostics);
   if (n_more)
     g_string_append_printf(text, "%s: %u more not shown (at most %d are)\n", diagnostics->file, n_more,
                            WEFT_DIAGNOSTICS_MAX);

@@ -2,20 +2,30 @@
 /**
  * @file diagnostic.h
  * What is wrong with a pipeline file: several at once, in order of the file.
- * Printed as `FILE:LINE:COLUMN: node "fuse", port "picture": MESSAGE` and a
- * second, indented line `hint: ...` where there is something to do. A warning
- * says so and does not fail the file.
+ * Printed as `FILE:LINE:COLUMN: node "fuse", port "picture": MESSAGE`, indented
+ * lines `takes: ...` and `given: ...` where an edge does not fit, and `hint: ...`
+ * where there is something to do. A warning says so and does not fail the file.
  */
 #ifndef WEFT_CORE_DIAGNOSTIC_H
 #define WEFT_CORE_DIAGNOSTIC_H
 
 #include <glib.h>
 
+/** One side of an edge, as its plugin states it. */
+typedef struct {
+  char *node, *plugin, *port; /**< "see", "vit@1.0.0", "tokens"; NULL: none */
+  char *dtype;                /**< "f32" */
+  GPtrArray *dims;            /**< of char *: a size, the manifest's name for it, or "*" */
+  guint n_splits;             /**< 1: ragged, 2: ragged groups */
+  GPtrArray *attributes;      /**< of char *: key, value, key, value ... */
+} WeftPortText;
+
 typedef struct {
   char *code;           /**< short and stable, "unknown-key" */
   guint line, column;   /**< 1-based; 0: the file as a whole */
   char *node, *port;    /**< NULL: none */
   char *message, *hint; /**< hint: NULL: none */
+  WeftPortText *source, *target; /**< both sides of an edge; NULL: no edge */
   gboolean warning;
 } WeftDiagnostic;
 
@@ -44,6 +54,15 @@ WeftDiagnostic *weft_diagnostic_hint(WeftDiagnostic *diagnostic, const char *for
 /** `did you mean "CLOSEST"?` where one of names is close to word; otherwise nothing. */
 WeftDiagnostic *weft_diagnostic_closest(WeftDiagnostic *diagnostic, const char *word, const char *const *names,
                                         gsize n_names);
+/** What both sides of an edge offer; transferred: freed with weft_port_text_free. Returns diagnostic. */
+WeftDiagnostic *weft_diagnostic_offers(WeftDiagnostic *diagnostic, WeftPortText *source, WeftPortText *target);
+/** "f32 [*, 64] ragged, modality image". Caller frees with g_free. */
+char *weft_port_text_print(const WeftPortText *text);
+void weft_port_text_free(WeftPortText *text);
+/** Those that are shown, in order of the file; of WeftDiagnostic, borrowed. Caller frees with g_ptr_array_unref. */
+GPtrArray *weft_diagnostics_sorted(const WeftDiagnostics *diagnostics);
+/** How many are not shown, warnings included. */
+guint weft_diagnostics_n_more(const WeftDiagnostics *diagnostics);
 /** All of them in order of the file as text for a person; caller frees with g_free. */
 char *weft_diagnostics_text(const WeftDiagnostics *diagnostics);
 

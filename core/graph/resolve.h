@@ -82,6 +82,7 @@ struct WeftRevision {
   GHashTable *files;                 /* path -> bytes of models and assets, read once */
   GHashTable *documents;             /* path -> WeftYaml of assets that hold texts */
   WeftRevisionContext *context;
+  GPtrArray *converters;             /* what advice.c knows of the catalogue; NULL until an edge does not fit */
   char **model_folders, **model_digests; /* [models]; digest NULL: not to be had (reported) */
   char **asset_paths, **asset_digests; /* [assets]; digest NULL: not used, or not to be had (reported) */
   guint *order;                      /* [pipeline->n_steps] of the graph: topological, filters before effects */
@@ -147,9 +148,6 @@ const WeftOffer *weft_binding_offer(const WeftBuilder *builder, const WeftBindin
 const char *weft_port_attribute(const struct weft_port *port, const char *key);
 const char *weft_port_spec_attribute(const WeftPortSpec *spec, const char *key);
 
-/** "f32 [*, 64] ragged, modality image"; caller frees with g_free. */
-char *weft_port_describe(const struct weft_port *port);
-
 /* condition.c: `when`, after the step's sources are built. */
 gboolean weft_step_take_condition(WeftBuilder *builder, WeftStep *step);
 /** When all values have their ids. */
@@ -184,8 +182,18 @@ char *weft_asset_entry_json(const WeftYaml *entry);
 /** Keeps the messages that `on_verdict` names. */
 gboolean weft_step_take_messages(WeftBuilder *builder, const WeftStep *step);
 
-/* advice.c: a hint to an edge whose sides do not fit. */
-void weft_advise(WeftBuilder *builder, const WeftBinding *binding, WeftDiagnostic *fault);
+/* porttext.c: both for weft_port_text_free; node, plugin, key: may be NULL. */
+WeftPortText *weft_port_text(const struct weft_port *port, const char *node, const char *plugin);
+WeftPortText *weft_port_spec_text(const WeftPortSpec *spec, const char *key, const char *node, const char *plugin);
+/** "f32 [*, 64] ragged, modality image"; caller frees with g_free. */
+char *weft_port_describe(const struct weft_port *port);
+/** A value as messages show it: not longer than 60 letters. Caller frees with g_free. */
+char *weft_shorten(const char *value);
+
+/* advice.c: a hint to an edge whose sides do not fit; given: what the source offers. */
+void weft_advise(WeftBuilder *builder, const WeftStep *step, const WeftBinding *binding, const struct weft_port *given,
+                 WeftDiagnostic *fault);
+void weft_advice_clear(GPtrArray *converters);
 
 /* build.c: create, ports, activate; and the graph of all steps. */
 gboolean weft_step_build(WeftBuilder *builder, WeftStep *step);

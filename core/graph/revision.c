@@ -81,6 +81,7 @@ void weft_revision_free(WeftRevision *revision)
   g_array_unref(revision->explain);
   g_array_unref(revision->sources);
   g_array_unref(revision->sinks);
+  weft_advice_clear(revision->converters);
   g_ptr_array_unref(revision->kept);
   g_free(revision->digest);
   g_free(revision);

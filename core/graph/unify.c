@@ -19,28 +19,6 @@ const WeftOffer *weft_binding_offer(const WeftBuilder *builder, const WeftBindin
   return offers ? &offers[binding->output] : NULL;
 }
 
-static void describe_tail(GString *text, guint n_splits, const char *modality)
-{
-  g_string_append(text, n_splits == 0 ? "]" : n_splits == 1 ? "] ragged" : "] ragged groups");
-  if (modality)
-    g_string_append_printf(text, ", modality %s", modality);
-}
-
-char *weft_port_describe(const struct weft_port *port)
-{
-  GString *text = g_string_new(NULL);
-  const char *dtype = weft_dtype_name(port->dtype);
-  g_string_append_printf(text, "%s [*", dtype ? dtype : "an unknown type");
-  for (guint d = 1; d < MIN(port->rank, WEFT_MAX_RANK); d++) { /* a plugin may have answered anything */
-    if (port->dims[d] < 0)
-      g_string_append(text, ", *");
-    else
-      g_string_append_printf(text, ", %" G_GINT64_FORMAT, port->dims[d]);
-  }
-  describe_tail(text, port->n_split_levels, weft_port_attribute(port, WEFT_ATTRIBUTE_MODALITY));
-  return g_string_free(text, FALSE);
-}
-
 const char *weft_port_spec_attribute(const WeftPortSpec *spec, const char *key)
 {
   for (guint i = 0; i < spec->attributes->len; i++) {
@@ -51,35 +29,17 @@ const char *weft_port_spec_attribute(const WeftPortSpec *spec, const char *key)
   return NULL;
 }
 
-static char *describe_spec(const WeftPortSpec *spec)
-{
-  GString *text = g_string_new(NULL);
-  g_string_append_printf(text, "%s [*", weft_dtype_name(spec->dtype));
-  for (guint d = 1; d < spec->rank; d++) {
-    if (spec->dims[d].size > 0)
-      g_string_append_printf(text, ", %" G_GINT64_FORMAT, spec->dims[d].size);
-    else
-      g_string_append_printf(text, ", %s", spec->dims[d].name ? spec->dims[d].name : "*");
-  }
-  describe_tail(text, spec->n_splits, weft_port_spec_attribute(spec, WEFT_ATTRIBUTE_MODALITY));
-  return g_string_free(text, FALSE);
-}
-
-/* Digests and lists of labels are long: a message shows where they begin. */
-static char *shorten(const char *value)
-{
-  const char *slash = strchr(value, '/');
-  if (slash && slash - value == 64)
-    return g_strdup_printf("%.12s...%s", value, slash);
-  return strlen(value) > 60 ? g_strdup_printf("%.57s...", value) : g_strdup(value);
-}
-
-static WeftDiagnostic *edge_fault(WeftBuilder *builder, const WeftStep *step, const WeftBinding *binding,
-                                  const char *code, const char *problem)
+/* With what both sides say of themselves, and what to do about it. */
+static void edge_fault(WeftBuilder *builder, const WeftStep *step, const WeftBinding *binding,
+                       const struct weft_port *port, const char *code, const char *problem)
 {
   const WeftYaml *at = binding->reference ? binding->reference->at : step->input->type_at;
-  return weft_diagnostic_at(weft_fault(builder->diagnostics, at, code, "%s", problem), step->name,
-                            binding->key ? binding->key : binding->spec->name);
+  WeftDiagnostic *fault = weft_fault(builder->diagnostics, at, code, "%s", problem);
+  weft_diagnostic_at(fault, step->name, binding->key ? binding->key : binding->spec->name);
+  const WeftStep *source = binding->reference ? &builder->revision->steps[binding->step] : NULL;
+  weft_diagnostic_offers(fault, weft_port_text(port, source ? source->name : NULL, source ? source->found->label : NULL),
+                         weft_port_spec_text(binding->spec, binding->key, step->name, step->found->label));
+  weft_advise(builder, step, binding, port, fault);
 }
 
 /* What the source is called in the file: "see.tokens". */
@@ -101,22 +61,51 @@ static gboolean check_attributes(WeftBuilder *builder, const WeftStep *step, con
     if (!given || strcmp(given, wanted->value) == 0)
       continue;
     g_autofree char *source = source_label(builder, binding);
-    g_autofree char *one = shorten(wanted->value), *other = shorten(given);
+    g_autofree char *one = weft_shorten(wanted->value), *other = weft_shorten(given);
     g_autofree char *problem = g_strdup_printf("%s takes %s \"%s\", %s gives %s \"%s\"", step->found->label,
                                                wanted->key, one, source, wanted->key, other);
-    weft_advise(builder, binding, edge_fault(builder, step, binding, wanted->key, problem));
+    edge_fault(builder, step, binding, port, wanted->key, problem);
     return FALSE;
   }
   return TRUE;
 }
 
+/* The first of type, raggedness, rank and dims that differs: its code, and what both sides say of it. */
+static const char *shape_difference(const WeftPortSpec *spec, const struct weft_port *port, char **takes, char **gives)
+{
+  static const char *const ragged[] = {"one row an item", "ragged rows", "ragged groups of rows"};
+  if (!weft_dtype_equal(spec->dtype, port->dtype)) {
+    const char *name = weft_dtype_name(port->dtype);
+    *takes = g_strdup(weft_dtype_name(spec->dtype));
+    *gives = g_strdup(name ? name : "an unknown type");
+    return "dtype";
+  }
+  if (spec->n_splits != port->n_split_levels) {
+    *takes = g_strdup(ragged[MIN(spec->n_splits, 2)]);
+    *gives = g_strdup(ragged[MIN(port->n_split_levels, 2)]);
+    return "splits";
+  }
+  if (spec->rank != port->rank) {
+    *takes = g_strdup_printf("%u dims", spec->rank);
+    *gives = g_strdup_printf("%u", port->rank);
+    return "rank";
+  }
+  guint d = 1;
+  while (spec->dims[d].size <= 0 || spec->dims[d].size == port->dims[d])
+    d++;
+  *takes = g_strdup_printf("%" G_GINT64_FORMAT " in dim %u", spec->dims[d].size, d);
+  *gives = port->dims[d] < 0 ? g_strdup("a size that differs from call to call")
+                             : g_strdup_printf("%" G_GINT64_FORMAT, port->dims[d]);
+  return "dims";
+}
+
 static gboolean shape_fault(WeftBuilder *builder, const WeftStep *step, const WeftBinding *binding,
                             const struct weft_port *port)
 {
-  g_autofree char *source = source_label(builder, binding);
-  g_autofree char *wanted = describe_spec(binding->spec), *given = weft_port_describe(port);
-  g_autofree char *problem = g_strdup_printf("%s takes %s, %s gives %s", step->found->label, wanted, source, given);
-  weft_advise(builder, binding, edge_fault(builder, step, binding, "shape", problem));
+  g_autofree char *source = source_label(builder, binding), *takes = NULL, *gives = NULL;
+  const char *code = shape_difference(binding->spec, port, &takes, &gives);
+  g_autofree char *problem = g_strdup_printf("%s takes %s, %s gives %s", step->found->label, takes, source, gives);
+  edge_fault(builder, step, binding, port, code, problem);
   return FALSE;
 }
 
@@ -153,7 +142,7 @@ static gboolean check_symbol(WeftBuilder *builder, WeftStep *step, const WeftBin
   g_autofree char *problem =
       g_strdup_printf("%s gives %s = %" G_GINT64_FORMAT ", but port \"%s\" has %s = %" G_GINT64_FORMAT ", and %s needs "
                       "them equal", source, name, port->dims[d], symbol->port, name, symbol->size, step->found->label);
-  edge_fault(builder, step, binding, "dims", problem);
+  edge_fault(builder, step, binding, port, "dims-differ", problem);
   return FALSE;
 }
 
@@ -272,7 +261,9 @@ static gboolean check_answered(WeftBuilder *builder, WeftStep *step, const WeftP
   for (guint d = 0; ok && d < spec->rank; d++)
     ok = check_answered_dim(step, spec, d, port->dims[d]);
   if (!ok) {
-    g_autofree char *one = describe_spec(spec), *other = weft_port_describe(port);
+    WeftPortText *manifest = weft_port_spec_text(spec, NULL, NULL, NULL);
+    g_autofree char *one = weft_port_text_print(manifest), *other = weft_port_describe(port);
+    weft_port_text_free(manifest);
     g_autofree char *problem = g_strdup_printf("output \"%s\" is %s there, the code answers \"%s\", %s", spec->name, one,
                                                port->name ? port->name : "", other);
     return broken(builder, step, problem);

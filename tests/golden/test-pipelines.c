@@ -24,9 +24,11 @@ static char *messages_of(const char *name)
   g_autofree char *text = weft_diagnostics_text(diagnostics);
   g_autoptr(GRegex) digest = g_regex_new("(?!0123)[0-9a-f]{64}", 0, 0, NULL); /* models are trained anew now and then */
   g_autofree char *stable = g_regex_replace_literal(digest, text, -1, 0, "DIGEST", 0, NULL);
-  g_autoptr(GString) portable = g_string_new(stable);
-  g_string_replace(portable, catalogue_folder, "CATALOGUE", 0);
-  return g_strconcat(portable->str, good ? "nothing is wrong\n" : "", NULL);
+  g_autoptr(GRegex) begin = g_regex_new("(?!0123)[0-9a-f]{12}\\.\\.\\.", 0, 0, NULL);
+  g_autoptr(GRegex) order = g_regex_new("searched: [^)]*", 0, 0, NULL);
+  g_autofree char *shortened = g_regex_replace_literal(begin, stable, -1, 0, "DIGEST...", 0, NULL);
+  g_autofree char *portable = g_regex_replace_literal(order, shortened, -1, 0, "searched: CATALOGUES", 0, NULL);
+  return g_strconcat(portable, good ? "nothing is wrong\n" : "", NULL);
 }
 
 static void test_pipelines_golden(gconstpointer data)
