@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "command.h"
+#include "print.h"
 #include "session.h"
 
 #include <stdio.h>
@@ -8,7 +9,7 @@
 static const char help[] =
     "  check FILE   parses, resolves and builds the pipeline: every error with file, line, node and port\n"
     "  dot FILE     the graph as Graphviz text: weft pipeline dot FILE | dot -Tsvg > graph.svg\n\n"
-    "  --json             check: the result as JSON\n"
+    "  --json             check: the result as JSON, weft.diagnostics/1\n"
     "  --isolate none|all|NODE,...  as in weft run\n"
     "  --catalogue DIR    as in weft run\n\n"
     "exit codes: 0 the pipeline is good; 2 options or arguments are wrong; 4 it is not\n";
@@ -76,29 +77,6 @@ static int parse(Options *options, int argc, char **argv)
   return WEFT_EXIT_OK;
 }
 
-static void print_json(const WeftDiagnostics *diagnostics, gboolean good)
-{
-  json_t *root = json_object(), *list = json_array();
-  for (guint i = 0; i < diagnostics->list->len; i++) {
-    const WeftDiagnostic *d = g_ptr_array_index(diagnostics->list, i);
-    json_t *one = json_object();
-    json_object_set_new(one, "code", json_string(d->code));
-    json_object_set_new(one, "line", json_integer(d->line));
-    json_object_set_new(one, "column", json_integer(d->column));
-    json_object_set_new(one, "node", weft_command_text(d->node));
-    json_object_set_new(one, "port", weft_command_text(d->port));
-    json_object_set_new(one, "message", weft_command_text(d->message));
-    json_object_set_new(one, "hint", weft_command_text(d->hint));
-    json_array_append_new(list, one);
-  }
-  json_object_set_new(root, "file", weft_command_text(diagnostics->file));
-  json_object_set_new(root, "good", json_boolean(good));
-  json_object_set_new(root, "diagnostics", list);
-  json_dumpf(root, stdout, JSON_INDENT(2));
-  putchar('\n');
-  json_decref(root);
-}
-
 static void print_good(WeftSession *session, const char *file)
 {
   WeftRevision *revision = weft_session_revision(session);
@@ -131,11 +109,10 @@ static int run(int argc, char **argv)
   g_autoptr(WeftDiagnostics) diagnostics = weft_diagnostics_new(options.file);
   gboolean good = weft_session_load(session, options.file, diagnostics);
   if (options.json && strcmp(options.action, "check") == 0) {
-    print_json(diagnostics, good);
+    weft_print_diagnostics(diagnostics, TRUE);
     return good ? WEFT_EXIT_OK : WEFT_EXIT_PIPELINE;
   }
-  g_autofree char *text = weft_diagnostics_text(diagnostics);
-  fputs(text, stderr);
+  weft_print_diagnostics(diagnostics, FALSE);
   if (!good)
     return WEFT_EXIT_PIPELINE;
   if (strcmp(options.action, "dot") == 0) {

@@ -2,6 +2,7 @@
 #include "print.h"
 
 #include "command.h"
+#include "diagnostic-json.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -130,4 +131,17 @@ int weft_print_answer(const json_t *answer, gboolean as_json, gboolean explain, 
     return WEFT_EXIT_FAILED;
   }
   return failed && !as_json ? print_failure(answer, given) : failed ? WEFT_EXIT_FAILED : WEFT_EXIT_OK;
+}
+
+void weft_print_diagnostics(const WeftDiagnostics *diagnostics, gboolean as_json)
+{
+  if (!as_json) {
+    g_autofree char *text = weft_diagnostics_text(diagnostics);
+    fputs(text, stderr);
+    return;
+  }
+  json_t *root = weft_diagnostics_json(diagnostics);
+  json_dumpf(root, stdout, JSON_INDENT(2));
+  putchar('\n');
+  json_decref(root);
 }

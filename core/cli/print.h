@@ -6,7 +6,7 @@
 #ifndef WEFT_CLI_PRINT_H
 #define WEFT_CLI_PRINT_H
 
-#include <glib.h>
+#include "diagnostic.h"
 #include <jansson.h>
 
 /**
@@ -15,5 +15,8 @@
  * it. Answers the exit code.
  */
 int weft_print_answer(const json_t *answer, gboolean as_json, gboolean explain, GHashTable *given);
+
+/** What is wrong with a pipeline: `weft.diagnostics/1` on standard output, or lines on standard error. */
+void weft_print_diagnostics(const WeftDiagnostics *diagnostics, gboolean as_json);
 
 #endif

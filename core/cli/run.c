@@ -16,7 +16,7 @@ static const char help[] =
     "  --in NAME=VALUE        an input, also where its name is that of an option\n"
     "  --batch FILE.jsonl     one object of inputs a line, answers as JSON lines in the same order;\n"
     "                         paths are relative to the working directory, - is standard input\n"
-    "  --json                 the whole answer, weft.answer/1\n"
+    "  --json                 the whole answer, weft.answer/1; of a pipeline that is not good, weft.diagnostics/1\n"
     "  --explain              path, versions, weights, recorded values and times\n"
     "  --isolate none|all|NODE,...  exactly these nodes run in processes of their own; without it those\n"
     "                         that the file says, and plugins that did not come with Weft\n"
@@ -245,8 +245,7 @@ static int run_with(Options *options)
   }
   g_autoptr(WeftDiagnostics) diagnostics = weft_diagnostics_new(options->pipeline);
   if (!weft_session_load(session, options->pipeline, diagnostics)) {
-    g_autofree char *text = weft_diagnostics_text(diagnostics);
-    fputs(text, stderr);
+    weft_print_diagnostics(diagnostics, options->json);
     return WEFT_EXIT_PIPELINE;
   }
   if (!options->batch)

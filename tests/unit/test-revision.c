@@ -338,9 +338,10 @@ static void test_revision_isolated(void)
 static void test_revision_advice(void)
 {
   expect_messages(HEAD "nodes: {a: {use: pass, in: words}}\noutputs: {y: a}\n",
-                  "t.yaml:4:28: node \"a\", port \"x\": pass@1.0.0 takes f32 [*, 16], \"words.text\" (plain@1.2.0) gives u8 "
-                  "[*] ragged, modality text\n"
-                  "  hint: installed plugins that turn the one into the other: fault@1.0.0, source@1.0.0\n");
+                  "t.yaml:4:28: node \"a\", port \"x\": pass@1.0.0 takes f32, \"words.text\" (plain@1.2.0) gives u8\n"
+                  "  takes: f32 [*, 16]\n  given: u8 [*] ragged, modality text\n"
+                  "  hint: use: fault@^1 between \"words.text\" and \"a\" converts: add fault: {use: fault@^1, in: words.text} "
+                  "and write fault.y here; so would source@^1\n");
 }
 
 /* Processor time that building and running a chain of n nodes takes. */
