@@ -25,7 +25,8 @@ typedef enum {
   WEFT_CATALOGUE_ERROR_CORRUPT,   /**< catalogue.db is damaged */
   WEFT_CATALOGUE_ERROR_NEWER,     /**< written by a newer Weft */
   WEFT_CATALOGUE_ERROR_READ_ONLY, /**< may not be written */
-  WEFT_CATALOGUE_ERROR_RANGE      /**< not a version range */
+  WEFT_CATALOGUE_ERROR_RANGE,     /**< not a version range */
+  WEFT_CATALOGUE_ERROR_EXISTS     /**< there already, with other content */
 } WeftCatalogueError;
 
 /** What the catalogue knows of one plugin in one version. */
@@ -96,6 +97,8 @@ char *weft_catalogue_file_digest(WeftCatalogue *catalogue, const char *path, GEr
  * Caller frees with g_free.
  */
 char *weft_catalogue_model_digest(WeftCatalogue *catalogue, const char *folder, GError **error);
+/** Whether a file of that name counts in a model folder's digest. [any thread] */
+gboolean weft_model_file_counts(const char *name);
 
 /** The closest of `names` to `word` (edit distance), or NULL when none is close: borrowed. */
 const char *weft_closest(const char *word, const char *const *names, gsize n_names);

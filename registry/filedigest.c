@@ -108,7 +108,7 @@ char *weft_catalogue_file_digest(WeftCatalogue *catalogue, const char *path, GEr
 }
 
 /* What a model is made of: config, weights, tokenizer, preprocessing; not its card, scripts or hidden files. */
-static gboolean is_model_file(const char *name)
+gboolean weft_model_file_counts(const char *name)
 {
   static const char *const endings[] = {".json", ".safetensors", ".txt", ".model"};
   for (guint i = 0; i < G_N_ELEMENTS(endings) && name[0] != '.'; i++)
@@ -135,7 +135,7 @@ char *weft_catalogue_model_digest(WeftCatalogue *catalogue, const char *folder, 
     return NULL;
   }
   while ((name = g_dir_read_name(dir)))
-    if (is_model_file(name))
+    if (weft_model_file_counts(name))
       g_ptr_array_add(names, g_strdup(name));
   if (names->len == 0) {
     g_set_error(error, WEFT_CATALOGUE_ERROR, WEFT_CATALOGUE_ERROR_FAILED,

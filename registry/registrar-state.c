@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a registrar changes of files that have rows: removal, states, release from quarantine, garbage. */
-#include "registrar-private.h"
+#include "artifact-private.h"
 
 #include <string.h>
 #include <sys/stat.h>
@@ -108,7 +108,7 @@ static gboolean remove_locked(WeftRegistrar *registrar, Change *removal, GError 
   if (!weft_registrar_transact(registrar, delete_rows, removal, error))
     return FALSE;
   for (guint i = 0; i < removal->files->len; i++)
-    if (!weft_store_remove(registrar->folder, g_ptr_array_index(removal->files, i), error))
+    if (!weft_registrar_release(registrar, g_ptr_array_index(removal->files, i), error))
       return FALSE;
   return TRUE;
 }

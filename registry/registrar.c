@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Opening, locking, transactions and repair; what is changed stands in registrar-record.c and registrar-state.c. */
-#include "registrar-private.h"
+#include "artifact-private.h"
 
 #include "disk.h"
 
@@ -222,7 +222,8 @@ static gboolean repair(WeftRegistrar *registrar, gboolean sweep, GError **error)
   for (guint i = 0; i < orphans->len; i++)
     if (!weft_store_remove(registrar->folder, g_ptr_array_index(orphans, i), error))
       return FALSE;
-  return lost->len == 0 || weft_registrar_transact(registrar, record_lost, lost, error);
+  return (lost->len == 0 || weft_registrar_transact(registrar, record_lost, lost, error)) &&
+         weft_artifact_repair(registrar, error);
 }
 
 static gboolean open_databases(WeftRegistrar *registrar, WeftDatabaseMode mode, gboolean sweep, GError **error)

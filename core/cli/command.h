@@ -28,6 +28,7 @@ extern const WeftCommand weft_command_run;
 extern const WeftCommand weft_command_pipeline;
 extern const WeftCommand weft_command_plugin;
 extern const WeftCommand weft_command_model;
+extern const WeftCommand weft_command_asset;
 
 /** Prints usage and help of a command on standard output; answers WEFT_EXIT_OK. */
 int weft_command_help(const WeftCommand *command);

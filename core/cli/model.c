@@ -1,38 +1,84 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "command.h"
-#include "session.h"
+#include "shelf.h"
 
 #include <stdio.h>
 #include <string.h>
 
 static const char help[] =
-    "  digest DIR   the digest of a model folder: config, weights, tokenizer and preprocessing.\n"
-    "               It names the embedding space of the model (DIGEST/tokens, DIGEST/pooled), which the\n"
-    "               config.json of a fusion or a head may demand under \"space\".\n\n"
-    "exit codes: 0 printed; 1 the folder cannot be read; 2 options or arguments are wrong\n";
+    "A model is a folder with config.json, weights (.safetensors), tokenizer and preprocessing.\n\n"
+    "  add DIR                into the catalogue, as NAME (the folder's own) and VERSION (1.0.0); a folder in a\n"
+    "                         cache of the hub, whose files are links into its blobs, is taken too\n"
+    "  list                   what is there\n"
+    "  show NAME[@RANGE]      digest, files, source and place\n"
+    "  check NAME[@RANGE]     reads every file again and compares\n"
+    "  remove NAME[@VERSION]  takes it away, all versions without VERSION\n"
+    "  digest DIR             the digest of a model folder, which names the embedding space of the model\n"
+    "                         (DIGEST/tokens, DIGEST/pooled); the config.json of a fusion or a head may demand\n"
+    "                         it under \"space\"\n\n"
+    "  --name N, --version V  add: under this name, in this version\n"
+    "  --catalogue DIR        add, remove: that catalogue (made when missing) instead of the first of\n"
+    "                         WEFT_CATALOGUE or the user's; the others: that one alone\n"
+    "  --json                 the same as JSON\n\n"
+    "A pipeline names it as NAME@RANGE: models: {m: minilm@^1}. Files that two models share are stored once.\n\n"
+    "exit codes: 0 done; 1 it cannot be added or read, is not there or is damaged; 2 options or arguments are\n"
+    "            wrong; 4 the catalogue cannot be used\n";
 
 static int run(int argc, char **argv);
 
-const WeftCommand weft_command_model = {"model", "digest DIR", "Tells what a model folder is.", help, run};
+const WeftCommand weft_command_model = {"model", "add|list|show|check|remove|digest [ARGUMENT] [OPTION]...",
+                                        "Keeps models in versions, and tells what a model folder is.", help, run};
 
-static int run(int argc, char **argv)
+static int digest(const WeftArtifactOptions *options)
 {
-  if (argc != 3 || strcmp(argv[1], "digest") != 0)
-    return weft_command_usage_error(&weft_command_model, "expected: digest DIR");
-  g_autofree char *config = g_build_filename(argv[2], "config.json", NULL);
+  if (options->words->len != 1)
+    return weft_command_usage_error(&weft_command_model, "digest: expected one DIR");
+  const char *folder = options->words->pdata[0];
+  g_autofree char *config = g_build_filename(folder, "config.json", NULL);
   if (!g_file_test(config, G_FILE_TEST_IS_REGULAR)) {
-    fprintf(stderr, "weft model: %s: is no model folder, it has no config.json\n", argv[2]);
+    fprintf(stderr, "weft model: %s: is no model folder, it has no config.json\n", folder);
     return WEFT_EXIT_FAILED;
   }
   g_autoptr(GError) error = NULL;
-  WeftSessionOptions options = {0};
-  g_autoptr(WeftSession) session = weft_session_new(&options, &error);
-  g_autofree char *digest =
-      session ? weft_catalogue_model_digest(weft_session_catalogue(session), argv[2], &error) : NULL;
-  if (!digest) {
+  g_autoptr(WeftCatalogue) catalogue = weft_artifact_catalogue(options, &error);
+  g_autofree char *hex = catalogue ? weft_catalogue_model_digest(catalogue, folder, &error) : NULL;
+  if (!hex) {
     fprintf(stderr, "weft model: %s\n", error->message);
     return WEFT_EXIT_FAILED;
   }
-  printf("%s\n", digest);
+  if (options->json)
+    printf("{\"digest\": \"%s\"}\n", hex);
+  else
+    printf("%s\n", hex);
   return WEFT_EXIT_OK;
+}
+
+static int act(const WeftArtifactOptions *options, const char *action)
+{
+  static const char *const names[] = {"add", "list", "show", "check", "remove", "digest"};
+  if (strcmp(action, "add") == 0)
+    return weft_artifact_command_add(options, weft_artifact_name_of_path);
+  if (strcmp(action, "list") == 0)
+    return weft_artifact_command_list(options);
+  if (strcmp(action, "show") == 0)
+    return weft_artifact_command_show(options);
+  if (strcmp(action, "check") == 0)
+    return weft_artifact_command_check(options);
+  if (strcmp(action, "remove") == 0)
+    return weft_artifact_command_remove(options);
+  if (strcmp(action, "digest") == 0)
+    return digest(options);
+  return weft_artifact_unknown(&weft_command_model, "an action", action, names, G_N_ELEMENTS(names));
+}
+
+static int run(int argc, char **argv)
+{
+  WeftArtifactOptions options = {.command = &weft_command_model, .kind = WEFT_ARTIFACT_MODEL};
+  if (argc < 2)
+    return weft_command_usage_error(&weft_command_model,
+                                    "what to do is missing: add, list, show, check, remove or digest");
+  int code = weft_artifact_parse(&options, argc, argv);
+  if (code == WEFT_EXIT_OK)
+    code = options.help ? weft_command_help(&weft_command_model) : act(&options, argv[1]);
+  g_ptr_array_unref(options.words);
+  return code;
 }
