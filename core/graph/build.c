@@ -25,7 +25,9 @@ static gboolean refused(WeftBuilder *builder, const WeftStep *step, const char *
   weft_diagnostic_at(fault, step->name, NULL);
   const WeftModel *model = step->node && step->node->model >= 0 ? weft_model_at(builder->pipeline, step->node->model) : NULL;
   if (model && !strstr(why, model->path))
-    weft_diagnostic_hint(fault, "its model is \"%s\", folder \"%s\"", model->name, model->path);
+    weft_diagnostic_hint(fault, "its model is \"%s\", %s \"%s\"", model->name,
+                         weft_is_path(model->path) ? "folder" : "of the catalogue,",
+                         weft_model_label(builder->revision, (guint)step->node->model));
   return FALSE;
 }
 

@@ -37,7 +37,7 @@ static void describe_node(WeftBuilder *builder, const WeftStep *step, WeftRevisi
   node->sha256 = step->found->row->sha256;
   node->graph_node = step->graph_node;
   if (step->node && step->node->model >= 0) {
-    node->model = weft_model_at(builder->pipeline, step->node->model)->path;
+    node->model = weft_model_label(builder->revision, (guint)step->node->model);
     node->model_digest = builder->revision->model_digests[step->node->model];
   }
   node->isolated = step->isolated;

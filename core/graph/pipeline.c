@@ -42,23 +42,12 @@ static void take_input(WeftReader *reader, const WeftYaml *key, const WeftYaml *
   g_array_append_val(reader->pipeline->inputs, input);
 }
 
-static gboolean is_path(const char *text)
-{
-  return strchr(text, '/') || strchr(text, '.');
-}
-
 static void take_model(WeftReader *reader, const WeftYaml *key, const WeftYaml *value)
 {
   WeftModel model = {.name = key->text, .at = value};
   g_autofree char *what = g_strdup_printf("model \"%s\"", key->text);
   weft_read_name(reader, key, "a model");
   model.path = weft_read_text(reader, value, NULL, what, "models/vit");
-  if (model.path && (!is_path(model.path) || strchr(model.path, '@'))) {
-    weft_diagnostic_hint(weft_fault(reader->diagnostics, value, "not-implemented", "not implemented yet: %s from the "
-                                    "catalogue (\"%s\")", what, model.path),
-                         "give the path of a folder, such as ./%s", model.path);
-    model.path = NULL;
-  }
   g_array_append_val(reader->pipeline->models, model);
   if (!key->reported)
     g_hash_table_insert(reader->pipeline->model_index, (gpointer)model.name,

@@ -101,6 +101,9 @@ struct WeftPipeline {
 #define weft_context_at(pipeline, i) (&g_array_index((pipeline)->context, WeftContextKey, i))
 #define weft_reference_at(array, i) (&g_array_index(array, WeftReference, i))
 
+/** Whether a text names a file or folder: a `/`, or a file ending before any `@`; otherwise NAME[@RANGE]. */
+gboolean weft_is_path(const char *text);
+
 /** The name of a step: of an input or a node. */
 const char *weft_step_name(const WeftPipeline *pipeline, guint step);
 /** Of a step's node; NULL for a reader. */

@@ -237,6 +237,15 @@ static void resolve_model(WeftBuilder *builder, guint i)
   g_autoptr(GError) error = NULL;
   if (!model->path) /* reported */
     return;
+  if (!weft_is_path(model->path)) {
+    g_autofree char *what = g_strdup_printf("model \"%s\"", model->name);
+    WeftArtifactRow *row = weft_resolve_artifact(builder, WEFT_ARTIFACT_MODEL, model->at, what);
+    revision->model_rows[i] = row;
+    revision->model_folders[i] = row ? g_strdup(row->path) : NULL;
+    revision->model_digests[i] = row ? g_strdup(row->digest) : NULL;
+    revision->model_labels[i] = row ? g_strdup_printf("%s@%s", row->name, row->version) : NULL;
+    return;
+  }
   revision->model_folders[i] = g_path_is_absolute(model->path)
                                    ? g_strdup(model->path)
                                    : g_build_filename(builder->pipeline->folder, model->path, NULL);

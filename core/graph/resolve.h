@@ -10,6 +10,7 @@
 #ifndef WEFT_CORE_RESOLVE_H
 #define WEFT_CORE_RESOLVE_H
 
+#include "artifact.h"
 #include "hosttable.h"
 #include "manifest.h"
 #include "pipeline.h"
@@ -86,6 +87,8 @@ struct WeftRevision {
   char **model_folders, **model_digests; /* [models]; digest NULL: not to be had (reported) */
   char **asset_paths, **asset_digests; /* [assets]; digest NULL: not used, or not to be had (reported) */
   guint *order;                      /* [pipeline->n_steps] of the graph: topological, filters before effects */
+  WeftArtifactRow **model_rows;      /* [models]; NULL: a folder of the user's */
+  char **model_labels;               /* [models]; "minilm@1.2.0" of the catalogue, NULL: the path */
   WeftStep *steps;                   /* [pipeline->n_steps] */
   struct weft_graph *graph;
   char *digest;
@@ -130,6 +133,11 @@ WeftFound *weft_plugin_find(WeftBuilder *builder, const char *use, const char *i
 /** Decides which steps get a process of their own. */
 gboolean weft_steps_isolate(WeftBuilder *builder);
 void weft_models_resolve(WeftBuilder *builder);
+/* named.c */
+/** NAME[@RANGE] at a place of the file, out of the catalogue; NULL: reported, for `what` ("model \"m\""). */
+WeftArtifactRow *weft_resolve_artifact(WeftBuilder *builder, WeftArtifactKind kind, const WeftYaml *at, const char *what);
+/** "minilm@1.2.0" of a model of the catalogue, otherwise its path as the file has it. */
+const char *weft_model_label(const WeftRevision *revision, guint model);
 
 /* limits.c: how much one call of a node may hold. */
 /** Rows of a call, from what the sources give: per_item and fixed of the offer. */

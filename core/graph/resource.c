@@ -62,10 +62,22 @@ static gboolean read_all(int fd, Bytes *bytes)
   return TRUE;
 }
 
-/* Equal bytes have equal digests, and so equal ids, in every revision of this process. */
-static guint64 id_of(WeftBuilder *builder, const char *path)
+/* The digest of a file: of the catalogue's it is known. Caller frees with g_free. */
+static char *digest_of(const struct weft_step_setup *self, const char *name, const char *path)
 {
-  g_autofree char *digest = weft_catalogue_file_digest(builder->catalogue, path, NULL);
+  const WeftArtifactRow *row = self->builder->revision->model_rows[self->step->node->model];
+  for (guint i = 0; row && i < row->files->len; i++) {
+    const WeftArtifactFile *file = row->files->pdata[i];
+    if (strcmp(file->name, name) == 0)
+      return g_strdup(file->sha256);
+  }
+  return weft_catalogue_file_digest(self->builder->catalogue, path, NULL);
+}
+
+/* Equal bytes have equal digests, and so equal ids, in every revision of this process. */
+static guint64 id_of(const struct weft_step_setup *self, const char *name, const char *path)
+{
+  g_autofree char *digest = digest_of(self, name, path);
   g_autofree char *head = g_strndup(digest ? digest : "", 16);
   return g_ascii_strtoull(head, NULL, 16);
 }
@@ -98,7 +110,7 @@ static weft_status read_file(struct weft_step_setup *self, const char *name, gui
     return fail(&self->setup, problem == ENOMEM ? WEFT_NO_MEMORY : WEFT_BAD_CONFIG,
                 "model \"%s\": file \"%s\" cannot be read: %s", model->name, name, g_strerror(problem));
   }
-  bytes->id = id_of(self->builder, path);
+  bytes->id = id_of(self, name, path);
   g_hash_table_insert(self->builder->revision->files, g_strdup(path), bytes);
   *out = bytes;
   return WEFT_OK;
