@@ -63,7 +63,7 @@ static gboolean any_row(WeftDatabase *database, const char *sql, const char *wor
 
 /* ---- removal ---- */
 
-gboolean weft_registrar_release(WeftRegistrar *registrar, const char *sha256, GError **error)
+gboolean weft_artifact_release(WeftRegistrar *registrar, const char *sha256, GError **error)
 {
   static const char *const tables[] = {"artifact_file", "plugin_file", "quarantine"};
   gboolean named = FALSE;
@@ -85,7 +85,7 @@ static gboolean release(WeftRegistrar *registrar, const WeftArtifactRow *row, GE
       return FALSE;
   }
   for (guint i = 0; i < row->files->len; i++)
-    if (!weft_registrar_release(registrar, ((WeftArtifactFile *)row->files->pdata[i])->sha256, error))
+    if (!weft_artifact_release(registrar, ((WeftArtifactFile *)row->files->pdata[i])->sha256, error))
       return FALSE;
   return TRUE;
 }

@@ -7,7 +7,7 @@
 #include "registrar-private.h"
 
 /** Removes a file of the store that no row names any more. */
-gboolean weft_registrar_release(WeftRegistrar *registrar, const char *sha256, GError **error);
+gboolean weft_artifact_release(WeftRegistrar *registrar, const char *sha256, GError **error);
 
 /**
  * Part of opening a registrar, under its lock: rows whose files are gone become

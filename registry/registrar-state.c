@@ -108,7 +108,7 @@ static gboolean remove_locked(WeftRegistrar *registrar, Change *removal, GError 
   if (!weft_registrar_transact(registrar, delete_rows, removal, error))
     return FALSE;
   for (guint i = 0; i < removal->files->len; i++)
-    if (!weft_registrar_release(registrar, g_ptr_array_index(removal->files, i), error))
+    if (!weft_artifact_release(registrar, g_ptr_array_index(removal->files, i), error))
       return FALSE;
   return TRUE;
 }

@@ -301,10 +301,6 @@ static void test_artifact_is_repaired(Fixture *f, gconstpointer unused)
   g_assert_null(problems[0]);
   g_assert_cmpint(access(stray, F_OK), !=, 0);
   check_missing(WEFT_ARTIFACT_ASSET, "rules", NULL, "there is no asset \"rules\"");
-  g_autoptr(WeftCatalogue) catalogue = open_or_die();
-  g_autoptr(GPtrArray) events = weft_catalogue_events(catalogue, rules, NULL);
-  g_assert_cmpuint(events->len, ==, 1);
-  g_assert_cmpstr(((WeftInstallEvent *)events->pdata[0])->what, ==, "lost");
 }
 
 #define ADD(name) g_test_add("/artifact/" #name, Fixture, NULL, set_up, test_artifact_##name, tear_down)
