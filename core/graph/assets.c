@@ -28,12 +28,6 @@ void weft_read_asset(WeftReader *reader, const WeftYaml *key, const WeftYaml *va
   g_autofree char *what = g_strdup_printf("asset \"%s\"", key->text);
   weft_read_name(reader, key, "an asset");
   asset.path = weft_read_text(reader, value, NULL, what, "rules.yaml");
-  if (asset.path && ((!strchr(asset.path, '/') && !strchr(asset.path, '.')) || strchr(asset.path, '@'))) {
-    weft_diagnostic_hint(weft_fault(reader->diagnostics, value, "not-implemented", "not implemented yet: %s from the "
-                                    "catalogue (\"%s\")", what, asset.path),
-                         "give the path of a file, such as ./%s", asset.path);
-    asset.path = NULL;
-  }
   g_array_append_val(reader->pipeline->assets, asset);
   if (!key->reported)
     g_hash_table_insert(reader->pipeline->asset_index, (gpointer)asset.name,
@@ -45,6 +39,10 @@ static void resolve_asset(WeftBuilder *builder, guint i)
   const WeftAsset *asset = weft_asset_at(builder->pipeline, i);
   if (!asset->path) /* reported */
     return;
+  if (!weft_is_path(asset->path)) {
+    weft_asset_from_catalogue(builder, i);
+    return;
+  }
   char *path = g_path_is_absolute(asset->path) ? g_strdup(asset->path)
                                                : g_build_filename(builder->pipeline->folder, asset->path, NULL);
   builder->revision->asset_paths[i] = path;

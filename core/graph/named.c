@@ -30,6 +30,18 @@ WeftArtifactRow *weft_resolve_artifact(WeftBuilder *builder, WeftArtifactKind ki
   return NULL;
 }
 
+void weft_asset_from_catalogue(WeftBuilder *builder, guint asset)
+{
+  WeftRevision *revision = builder->revision;
+  const WeftAsset *decl = weft_asset_at(builder->pipeline, asset);
+  g_autofree char *what = g_strdup_printf("asset \"%s\"", decl->name);
+  g_autoptr(WeftArtifactRow) row = weft_resolve_artifact(builder, WEFT_ARTIFACT_ASSET, decl->at, what);
+  if (!row)
+    return;
+  revision->asset_paths[asset] = g_strdup(row->path);
+  revision->asset_labels[asset] = g_strdup_printf("%s@%s", row->name, row->version);
+}
+
 const char *weft_model_label(const WeftRevision *revision, guint model)
 {
   return revision->model_labels[model] ? revision->model_labels[model] : weft_model_at(revision->pipeline, model)->path;

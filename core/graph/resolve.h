@@ -86,6 +86,7 @@ struct WeftRevision {
   GPtrArray *converters;             /* what advice.c knows of the catalogue; NULL until an edge does not fit */
   char **model_folders, **model_digests; /* [models]; digest NULL: not to be had (reported) */
   char **asset_paths, **asset_digests; /* [assets]; digest NULL: not used, or not to be had (reported) */
+  char **asset_labels;               /* [assets]; "rules@2.1.0" of the catalogue; NULL: the path */
   guint *order;                      /* [pipeline->n_steps] of the graph: topological, filters before effects */
   WeftArtifactRow **model_rows;      /* [models]; NULL: a folder of the user's */
   char **model_labels;               /* [models]; "minilm@1.2.0" of the catalogue, NULL: the path */
@@ -136,6 +137,8 @@ void weft_models_resolve(WeftBuilder *builder);
 /* named.c */
 /** NAME[@RANGE] at a place of the file, out of the catalogue; NULL: reported, for `what` ("model \"m\""). */
 WeftArtifactRow *weft_resolve_artifact(WeftBuilder *builder, WeftArtifactKind kind, const WeftYaml *at, const char *what);
+/** Path and label of an asset that is named as NAME@RANGE, or a report. */
+void weft_asset_from_catalogue(WeftBuilder *builder, guint asset);
 /** "minilm@1.2.0" of a model of the catalogue, otherwise its path as the file has it. */
 const char *weft_model_label(const WeftRevision *revision, guint model);
 

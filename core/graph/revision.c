@@ -42,6 +42,7 @@ static WeftRevision *revision_new(const WeftPipeline *pipeline)
   revision->messages = g_array_new(FALSE, FALSE, sizeof(WeftMessage));
   revision->asset_paths = g_new0(char *, pipeline->assets->len + 1);
   revision->asset_digests = g_new0(char *, pipeline->assets->len + 1);
+  revision->asset_labels = g_new0(char *, pipeline->assets->len + 1);
   revision->steps = g_new0(WeftStep, pipeline->n_steps + 1);
   for (guint s = 0; s < pipeline->n_steps; s++) {
     WeftStep *step = &revision->steps[s];
@@ -70,9 +71,11 @@ void weft_revision_free(WeftRevision *revision)
   for (guint i = 0; i < revision->pipeline->assets->len; i++) {
     g_free(revision->asset_paths[i]);
     g_free(revision->asset_digests[i]);
+    g_free(revision->asset_labels[i]);
   }
   g_free(revision->asset_paths);
   g_free(revision->asset_digests);
+  g_free(revision->asset_labels);
   g_free(revision->order);
   g_array_unref(revision->filters);
   g_array_unref(revision->messages);
