@@ -25,6 +25,7 @@ typedef struct {
 } WeftCommand;
 
 extern const WeftCommand weft_command_run;
+extern const WeftCommand weft_command_eval;
 extern const WeftCommand weft_command_pipeline;
 extern const WeftCommand weft_command_plugin;
 extern const WeftCommand weft_command_model;

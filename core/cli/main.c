@@ -12,8 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
-static const WeftCommand *const commands[] = {&weft_command_run, &weft_command_pipeline, &weft_command_plugin,
-                                              &weft_command_model, &weft_command_asset};
+static const WeftCommand *const commands[] = {&weft_command_run,    &weft_command_eval,  &weft_command_pipeline,
+                                              &weft_command_plugin, &weft_command_model, &weft_command_asset};
 
 static gboolean in_command;
 

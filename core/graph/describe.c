@@ -76,6 +76,27 @@ static void describe_filter(WeftBuilder *builder, const WeftStep *step)
     g_array_append_val(builder->revision->filters, filter);
 }
 
+static gboolean is_recorded(const WeftRevision *revision, guint value)
+{
+  for (guint i = 0; i < revision->explain->len; i++)
+    if (g_array_index(revision->explain, WeftRevisionExplain, i).value == value)
+      return TRUE;
+  return FALSE;
+}
+
+/* `label` is answered: what stands beside it by the conventions of head.h is recorded. */
+static void record_head(WeftBuilder *builder, const WeftStep *step)
+{
+  const GPtrArray *outputs = step->found->spec->outputs;
+  for (guint i = 0; i < outputs->len; i++) {
+    const WeftPortSpec *spec = outputs->pdata[i];
+    WeftRevisionExplain explain = {step->name, spec->name, weft_step_value(builder, step, i), &step->offers[i].port};
+    if ((strcmp(spec->name, "probability") == 0 || strcmp(spec->name, "probabilities") == 0) &&
+        !is_recorded(builder->revision, explain.value))
+      g_array_append_val(builder->revision->explain, explain);
+  }
+}
+
 static void describe_outputs(WeftBuilder *builder)
 {
   const WeftPipeline *pipeline = builder->pipeline;
@@ -84,7 +105,9 @@ static void describe_outputs(WeftBuilder *builder)
     const WeftStep *step = &builder->revision->steps[reference->step];
     int output = weft_reference_output(builder, reference, NULL);
     builder->revision->outputs[i] = (WeftRevisionOutput){reference->key, weft_step_value(builder, step, (guint)output),
-                                                         &step->offers[output].port};
+                                                         &step->offers[output].port, step->name};
+    if (builder->options->record_heads && strcmp(step->offers[output].port.name, "label") == 0)
+      record_head(builder, step);
   }
 }
 

@@ -42,6 +42,7 @@ typedef struct {
   const char *compute;       /**< path of the compute provider's .so, for workers; NULL: none */
   guint n_items_max;         /**< of one frame; 0: WEFT_FRAME_ITEMS */
   gboolean explain;          /**< explain ports are wanted, not only weights */
+  gboolean record_heads;     /**< where an output is the label of a head, its probabilities are recorded too */
   guint64 spin_ns;           /**< of workers */
   gboolean live;             /**< live inputs come from their sources; otherwise a request brings them, through a reader */
 } WeftBuildOptions;
@@ -57,6 +58,7 @@ typedef struct {
   const char *name;
   guint value;                  /**< value id of the graph */
   const struct weft_port *port;
+  const char *node;             /**< whose port it is */
 } WeftRevisionOutput;
 
 /** The weights of a fusion node. */
@@ -66,7 +68,7 @@ typedef struct {
   const char *const *names;     /**< keys under `in:`, NULL-terminated */
 } WeftRevisionWeights;
 
-/** A port marked `explain` that the build options made wanted. */
+/** A port that the build options made wanted: one marked `explain`, or of a head. */
 typedef struct {
   const char *node, *port_name;
   guint value;

@@ -195,8 +195,8 @@ static void run_frame(WeftSession *session, const WeftQuery *queries, guint n, j
   guint64 begin = now_ns();
   struct weft_frame *frame = NULL;
   weft_status status = weft_graph_run(weft_revision_graph(session->revision), requests, n, &frame);
-  WeftAnswerSource source = {session->revision, weft_session_fingerprint(session), session->build.explain,
-                             (double)(now_ns() - begin) / 1e6};
+  WeftAnswerSource source = {session->revision, weft_session_fingerprint(session),
+                             session->build.explain || session->build.record_heads, (double)(now_ns() - begin) / 1e6};
   for (guint i = 0; i < n; i++) {
     if (status != WEFT_OK && !errors[i])
       errors[i] = g_error_new(WEFT_ERROR, status, "the request could not be taken: %s%s", weft_status_name(status),
