@@ -37,6 +37,11 @@ void weft_frame_count(struct weft_frame *frame, uint32_t node, uint32_t n_items,
   count(frame, node, n_items, n_failed);
 }
 
+void weft_frame_queued(struct weft_frame *frame, const struct park *park)
+{
+  add(&frame->stats[park->node].queued_ticks, park->queued_ticks);
+}
+
 void weft_frame_restore_fp(struct weft_frame *frame, uint32_t node)
 {
   weft_fp_set(WEFT_FP_DEFAULT);
@@ -136,6 +141,19 @@ static inline void commit(struct weft_frame *frame, const struct node *node, uin
   count(frame, i, frame->n_items, 0);
 }
 
+/* The call failed as a whole: its items go alone. 0: they are not wanted, or there is no room. */
+static int retry_fast(struct weft_frame *frame, uint32_t i)
+{
+  if (atomic_load_explicit(&frame->cancel, memory_order_relaxed))
+    return 0;
+  struct exec *exec = weft_exec_new(frame, i);
+  if (!exec || !exec->parts || !weft_exec_retry(exec))
+    return 0;
+  memset(frame->call_status, 0, frame->n_items * sizeof *frame->call_status);
+  weft_exec_run(exec);
+  return 1;
+}
+
 /* A simple node, all items of the frame present. 0: it must go the general way. */
 static inline int run_fast(struct weft_frame *frame, struct node *node, uint32_t i)
 {
@@ -154,6 +172,11 @@ static inline int run_fast(struct weft_frame *frame, struct node *node, uint32_t
   }
   set_call(frame, node, i);
   weft_status status = node->process(node->instance, &frame->call);
+  if (__builtin_expect(status != WEFT_OK, 0) && frame->n_items > 1 && node->spec->pure && retry_fast(frame, i)) {
+    if (node->gate)
+      weft_gate_leave(node);
+    return 1;
+  }
   if (node->gate)
     weft_gate_leave(node);
   if (__builtin_expect(weft_fp_get() != WEFT_FP_DEFAULT, 0))
@@ -254,11 +277,42 @@ static int is_reached(const struct weft_frame *frame, const struct node *node)
   return any && frame->n_live;
 }
 
+/* The node takes items of several frames in one call. */
+static void step_batching(struct weft_frame *frame, struct node *node, uint32_t i)
+{
+  struct exec *exec;
+  uint32_t free_state = 0;
+  if (!node->spec->batching.wait_ns && atomic_compare_exchange_strong_explicit(&node->door, &free_state, 1,
+                                                                               memory_order_acquire, memory_order_relaxed)) {
+    execute(frame, node, i);
+    return;
+  }
+  switch (weft_batch_enter(frame, node, i, &exec)) {
+  case BATCH_WAITS:
+    frame->node_state[i] = NODE_WAITING;
+    frame->n_pending++;
+    break;
+  case BATCH_DOOR:
+    exec->ticks = weft_clock_ticks();
+    launch(frame, node, i, exec);
+    break;
+  case BATCH_SKIPPED:
+    skip(frame, node, i);
+    break;
+  default:
+    frame->node_state[i] = NODE_DONE;
+  }
+}
+
 static void step(struct weft_frame *frame, uint32_t i)
 {
   struct node *node = &frame->graph->nodes[i];
   if (!is_reached(frame, node)) {
     skip(frame, node, i);
+    return;
+  }
+  if (node->gate && node->gate->batcher) {
+    step_batching(frame, node, i);
     return;
   }
   if (node->gate && !weft_gate_take(node, &frame->parks[node->park])) {
@@ -313,9 +367,10 @@ static void withdraw(struct weft_frame *frame)
   for (uint32_t k = 0; k < graph->n_gates; k++) {
     struct park *park = &frame->parks[k];
     const struct node *node = &graph->nodes[park->node];
-    if (frame->node_state[park->node] != NODE_WAITING || !park->queued || !weft_gate_withdraw(node->gate, park))
+    if (frame->node_state[park->node] != NODE_WAITING || !park->queued ||
+        !(park->batched ? weft_batch_withdraw : weft_gate_withdraw)(node->gate, park))
       continue;
-    park->queued = 0;
+    park->queued = park->batched = 0;
     frame->n_pending--;
     skip(frame, node, park->node);
   }
@@ -351,11 +406,17 @@ static void resume(struct weft_frame *frame, struct park *park)
   frame->node_state[i] = NODE_TODO;
   if (atomic_load_explicit(&frame->attention, memory_order_relaxed))
     weft_frame_drop_flagged(frame);
+  if (park->batched) {
+    weft_batch_collect(frame, park);
+    park->batched = park->queued = 0;
+    frame->node_state[i] = NODE_DONE;
+    return;
+  }
   if (park->granted) {
     park->granted = park->queued = 0;
     frame->ticks = weft_clock_ticks();
     park->queued_ticks = frame->ticks - park->queued_ticks;
-    add(&frame->stats[i].queued_ticks, park->queued_ticks);
+    weft_frame_queued(frame, park);
     execute(frame, node, i);
     return;
   }

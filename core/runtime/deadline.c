@@ -91,6 +91,7 @@ static void flag(struct weft_frame *frame, uint32_t item, uint8_t why)
     return;
   frame->flags[item] = why;
   frame->n_flagged++;
+  frame->n_flags++;
   atomic_store(&frame->attention, 1);
 }
 
@@ -163,6 +164,7 @@ void weft_frame_cancel(struct weft_frame *frame, uint32_t item)
   int push = frame->n_flagged && end_calls(frame, weft_clock_now());
   int in_flight = frame->flights || atomic_load(&frame->direct);
   pthread_mutex_unlock(&frame->lock);
+  weft_batch_cancel(frame);
   /* Without a thread for the timer a worker that ignores the word ends by its own means. */
   if (in_flight)
     weft_frame_arm(frame);

@@ -127,21 +127,13 @@ struct exec *weft_exec_new(struct weft_frame *frame, uint32_t index)
   return exec;
 }
 
-/* Everything that `process` gets. The first and only part writes into the frame's own outputs. */
-static weft_status prepare(struct exec *exec, struct part *part)
+/* The first and only part writes into the frame's own outputs. */
+weft_status weft_part_outputs(struct exec *exec, struct part *part)
 {
   struct weft_frame *frame = exec->frame;
   const struct node *node = exec->node;
   struct weft_call *call = &part->call;
   call->host_data = &exec->host;
-  call->cancel = (const uint32_t *)&frame->cancel;
-  if (!exec->node->spec->worker) {
-    call->scratch = frame->scratch;
-    call->n_scratch_bytes = frame->graph->n_scratch_bytes;
-  }
-  weft_status status = weft_part_inputs(exec, part);
-  if (status)
-    return status;
   call->item_status = weft_region_alloc(frame->arena, part->n * sizeof *call->item_status);
   if (!call->item_status)
     return WEFT_NO_MEMORY;
@@ -164,8 +156,23 @@ static weft_status prepare(struct exec *exec, struct part *part)
   return weft_outputs_prepare(exec, part);
 }
 
-static void fail_part(struct exec *exec, struct part *part, weft_status status, const char *why)
+/* Everything that `process` gets. */
+static weft_status prepare(struct exec *exec, struct part *part)
 {
+  struct weft_frame *frame = exec->frame;
+  struct weft_call *call = &part->call;
+  call->cancel = (const uint32_t *)&frame->cancel;
+  if (!exec->node->spec->worker) {
+    call->scratch = frame->scratch;
+    call->n_scratch_bytes = frame->graph->n_scratch_bytes;
+  }
+  weft_status status = weft_part_inputs(exec, part);
+  return status ? status : weft_part_outputs(exec, part);
+}
+
+void weft_part_fail(struct exec *exec, struct part *part, weft_status status)
+{
+  const char *why = status == WEFT_UNAVAILABLE ? "no helper could be started for its batch" : no_room;
   for (uint32_t j = 0; j < part->n; j++)
     weft_frame_fail(exec->frame, exec->items ? exec->items[part->first + j] : part->first + j, status,
                     (int32_t)exec->index, "node '%s': %s", exec->node->spec->name, why);
@@ -222,20 +229,33 @@ uint32_t weft_call_settle(struct exec *exec, const struct weft_call *call, weft_
   return n_failed;
 }
 
-static void settle(struct exec *exec, struct part *part, int expired)
+void weft_part_settle(struct exec *exec, struct part *part, int expired)
 {
   uint32_t n_failed = weft_call_settle(exec, &part->call, part->status, expired);
   part->state = n_failed == part->n ? PART_FAILED : PART_DONE;
 }
 
-void weft_exec_run(struct exec *exec)
+/* A call that failed as a whole goes item by item where the node is pure, so that only the culprit fails. */
+static int retry_whole(struct exec *exec, struct part *part, int expired)
+{
+  struct weft_frame *frame = exec->frame;
+  char message[WEFT_MESSAGE_BYTES];
+  if (!exec->node->spec->pure || part->n < 2 || expired || atomic_load_explicit(&frame->cancel, memory_order_relaxed) ||
+      (part->status == WEFT_OK && !weft_outputs_broken(exec, &part->call, message)))
+    return 0;
+  return weft_exec_retry(exec);
+}
+
+void weft_exec_run_parts(struct exec *exec)
 {
   struct weft_frame *frame = exec->frame;
   for (struct part *part = exec->parts; part; part = part->next) {
+    if (part->state != PART_TODO)
+      continue;
     exec->current = part;
     weft_status status = prepare(exec, part);
     if (status) {
-      fail_part(exec, part, status, no_room);
+      weft_part_fail(exec, part, status);
       continue;
     }
     weft_frame_call_begins(frame, exec, part);
@@ -243,8 +263,14 @@ void weft_exec_run(struct exec *exec)
     int expired = weft_frame_call_ends(frame);
     if (weft_fp_get() != WEFT_FP_DEFAULT)
       weft_frame_restore_fp(frame, exec->index);
-    settle(exec, part, expired);
+    if (!retry_whole(exec, part, expired))
+      weft_part_settle(exec, part, expired);
   }
+}
+
+void weft_exec_run(struct exec *exec)
+{
+  weft_exec_run_parts(exec);
   weft_exec_commit(exec);
 }
 
@@ -307,7 +333,7 @@ int weft_exec_start(struct exec *exec, struct park *park, int notify)
     exec->current = part;
     weft_status status = prepare(exec, part);
     if (status) {
-      fail_part(exec, part, status, no_room);
+      weft_part_fail(exec, part, status);
       continue;
     }
     weft_worker_set_notify(gate->worker, notify);
@@ -320,7 +346,7 @@ int weft_exec_start(struct exec *exec, struct park *park, int notify)
     }
     end_flight(frame, park);
     part->status = status;
-    settle(exec, part, 0);
+    weft_part_settle(exec, part, 0);
   }
   return 0;
 }
@@ -359,5 +385,7 @@ void weft_exec_answer(struct exec *exec, struct park *park)
   part->status = weft_worker_finish(gate->worker, &part->call, &died);
   if (died && !park->expired && !park->killed && weft_exec_retry(exec))
     return;
-  settle(exec, part, (int)park->expired);
+  if (!died && retry_whole(exec, part, park->expired || park->killed))
+    return;
+  weft_part_settle(exec, part, (int)park->expired);
 }

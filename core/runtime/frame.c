@@ -109,7 +109,7 @@ struct weft_frame *weft_frame_new(struct weft_graph *graph)
   place(&layout, sizeof *frame);
   struct rooms rooms = lay_out(frame, graph, &layout);
   frame->graph = graph;
-  frame->job.run = weft_frame_advance_job;
+  frame->job.run = graph->inner_gate ? weft_batch_job : weft_frame_advance_job;
   frame->timer.fire = weft_frame_expire;
   pthread_mutex_init(&frame->lock, NULL);
   pthread_cond_init(&frame->cond, NULL);

@@ -58,6 +58,10 @@ void weft_gate_leave(struct node *node)
   uint32_t taken = 1;
   if (atomic_compare_exchange_strong_explicit(&node->door, &taken, 0, memory_order_release, memory_order_relaxed))
     return;
+  if (gate->batcher) {
+    weft_batch_leave(gate->batcher);
+    return;
+  }
   pthread_mutex_lock(&gate->lock);
   struct park *park = gate->first;
   if (!park) {

@@ -110,6 +110,8 @@ static int is_limited(const struct weft_graph *graph, const struct weft_graph_no
   int64_t n_max = graph->spec.n_items_max;
   if (node->limits.n_items && node->limits.n_items < n_max)
     return 1;
+  if (node->batching.cost_max || (node->batching.n_items_max && node->batching.n_items_max < n_max))
+    return 1;
   for (uint32_t k = 0; k < node->n_inputs; k++) {
     uint32_t levels = graph->values[node->inputs[k]].levels;
     if (node->limits.n_rows && (levels || node->limits.n_rows[k] < n_max))
@@ -118,6 +120,18 @@ static int is_limited(const struct weft_graph *graph, const struct weft_graph_no
       return 1;
   }
   return 0;
+}
+
+/* Calls of several frames: as many items as the file says, but not more than the node was activated for. */
+static void set_batcher(struct weft_graph *graph, struct node *node)
+{
+  const struct weft_graph_node *from = node->spec;
+  int64_t most = from->limits.n_items ? from->limits.n_items : graph->spec.n_items_max;
+  struct batcher *batcher = node->gate->batcher = &graph->batchers[graph->n_batchers++];
+  batcher->graph = graph;
+  batcher->node = node;
+  batcher->n_items_max = from->batching.n_items_max < most ? from->batching.n_items_max : (uint32_t)most;
+  batcher->timer.fire = weft_batch_expire;
 }
 
 static void set_node(struct weft_graph *graph, uint32_t i, uint32_t *n_inputs)
@@ -140,7 +154,7 @@ static void set_node(struct weft_graph *graph, uint32_t i, uint32_t *n_inputs)
     to->flags |= NODE_DEADLINE;
   if (is_limited(graph, from))
     to->flags |= NODE_LIMITED;
-  int simple = !(to->flags & (NODE_ISOLATED | NODE_LIMITED | NODE_DEADLINE)) && from->n_inputs;
+  int simple = !(to->flags & (NODE_ISOLATED | NODE_LIMITED | NODE_DEADLINE)) && from->n_inputs && !from->batching.wait_ns;
   for (uint32_t k = 0; k < from->n_outputs; k++) {
     const struct value *value = &graph->values[from->first_output + k];
     if (value->levels || value->kind == WEFT_ROWS_DYNAMIC)
@@ -148,11 +162,16 @@ static void set_node(struct weft_graph *graph, uint32_t i, uint32_t *n_inputs)
   }
   if (simple)
     to->flags |= NODE_SIMPLE;
-  if (to->flags & (NODE_ISOLATED | NODE_EXCLUSIVE)) {
+  if (graph->inner_gate) {
+    to->park = graph->n_gates++;
+    to->gate = graph->inner_gate;
+  } else if (to->flags & (NODE_ISOLATED | NODE_EXCLUSIVE) || from->batching.n_items_max) {
     to->park = graph->n_gates;
     to->gate = &graph->gates[graph->n_gates++];
     to->gate->worker = from->worker;
     pthread_mutex_init(&to->gate->lock, NULL);
+    if (from->batching.n_items_max)
+      set_batcher(graph, to);
   }
   if (!from->worker && from->n_scratch_bytes > graph->n_scratch_bytes)
     graph->n_scratch_bytes = from->n_scratch_bytes;
@@ -167,7 +186,8 @@ static void find_direct(struct weft_graph *graph, const uint32_t *producers)
   uint32_t least = NONE;
   for (uint32_t i = graph->spec.n_nodes; i-- > 0;) {
     struct node *node = &graph->nodes[i];
-    int simple = node->n_inputs > 0 && (node->flags & NODE_ISOLATED) && !(node->flags & (NODE_LIMITED | NODE_DEADLINE));
+    int simple = node->n_inputs > 0 && (node->flags & NODE_ISOLATED) && !(node->flags & (NODE_LIMITED | NODE_DEADLINE)) &&
+                 !node->spec->batching.wait_ns;
     for (uint32_t k = 0; k < node->n_outputs; k++) {
       const struct value *value = &graph->values[node->first_output + k];
       simple &= !value->levels && value->kind != WEFT_ROWS_DYNAMIC;
@@ -201,16 +221,20 @@ static weft_status mark_direct(struct weft_graph *graph)
 static int allocate(struct weft_graph *graph)
 {
   const struct weft_graph_spec *spec = &graph->spec;
-  size_t n_inputs = 0;
-  for (uint32_t i = 0; i < spec->n_nodes; i++)
+  size_t n_inputs = 0, n_batchers = 0;
+  for (uint32_t i = 0; i < spec->n_nodes; i++) {
     n_inputs += spec->nodes[i].n_inputs;
+    n_batchers += spec->nodes[i].batching.n_items_max != 0;
+  }
   graph->n_inputs_total = (uint32_t)n_inputs;
   graph->nodes = weft_mem_alloc((spec->n_nodes + 1) * sizeof *graph->nodes);
   graph->values = weft_mem_alloc((spec->n_values + 1) * sizeof *graph->values);
   graph->inputs = weft_mem_alloc((n_inputs + 1) * sizeof *graph->inputs);
   graph->gates = weft_mem_alloc((spec->n_nodes + 1) * sizeof *graph->gates);
-  if (!graph->nodes || !graph->values || !graph->inputs || !graph->gates)
+  graph->batchers = weft_mem_alloc((n_batchers + 1) * sizeof *graph->batchers);
+  if (!graph->nodes || !graph->values || !graph->inputs || !graph->gates || !graph->batchers)
     return 0;
+  memset(graph->batchers, 0, (n_batchers + 1) * sizeof *graph->batchers);
   memset(graph->nodes, 0, (spec->n_nodes + 1) * sizeof *graph->nodes);
   memset(graph->values, 0, (spec->n_values + 1) * sizeof *graph->values);
   memset(graph->gates, 0, (spec->n_nodes + 1) * sizeof *graph->gates);
@@ -219,6 +243,12 @@ static int allocate(struct weft_graph *graph)
 
 weft_status weft_graph_new(struct weft_runtime *runtime, const struct weft_graph_spec *spec, struct weft_graph **out,
                            char *message)
+{
+  return weft_graph_make(runtime, spec, NULL, out, message);
+}
+
+weft_status weft_graph_make(struct weft_runtime *runtime, const struct weft_graph_spec *spec, struct gate *inner_gate,
+                            struct weft_graph **out, char *message)
 {
   *out = NULL;
   weft_status status = check_spec(spec, message);
@@ -230,6 +260,7 @@ weft_status weft_graph_new(struct weft_runtime *runtime, const struct weft_graph
   memset(graph, 0, sizeof *graph);
   graph->runtime = runtime;
   graph->spec = *spec;
+  graph->inner_gate = inner_gate;
   graph->n_frames_max = spec->n_frames_max ? spec->n_frames_max : WEFT_FRAMES_MAX;
   pthread_mutex_init(&graph->lock, NULL);
   if (!allocate(graph)) {
@@ -257,7 +288,11 @@ void weft_graph_free(struct weft_graph *graph)
 {
   if (!graph)
     return;
-  for (uint32_t i = 0; i < graph->n_gates; i++) {
+  for (uint32_t i = 0; i < graph->n_batchers; i++) {
+    weft_timer_disarm(graph->runtime->timer, &graph->batchers[i].timer);
+    weft_graph_free(atomic_load(&graph->batchers[i].inner));
+  }
+  for (uint32_t i = 0; i < graph->n_gates && !graph->inner_gate; i++) {
     if (graph->gates[i].worker)
       weft_io_remove(graph->runtime, &graph->gates[i]);
     pthread_mutex_destroy(&graph->gates[i].lock);
@@ -268,6 +303,8 @@ void weft_graph_free(struct weft_graph *graph)
     weft_frame_free(frame);
   }
   pthread_mutex_destroy(&graph->lock);
+  weft_mem_free(graph->inner_spec);
+  weft_mem_free(graph->batchers);
   weft_mem_free(graph->gates);
   weft_mem_free(graph->inputs);
   weft_mem_free(graph->values);
@@ -293,6 +330,9 @@ void weft_graph_counters(const struct weft_graph *graph, uint32_t node, struct w
   pthread_mutex_unlock(lock);
   out->ns = weft_clock_ns(ticks);
   out->queued_ns = weft_clock_ns(queued);
+  const struct gate *gate = graph->nodes[node].gate;
+  if (gate && gate->batcher && !graph->inner_gate)
+    weft_batch_counters((struct gate *)(uintptr_t)gate, out);
 }
 
 weft_status weft_runtime_new(struct weft_pool_impl *pool, struct weft_runtime **out)

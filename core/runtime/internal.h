@@ -9,6 +9,7 @@
 #ifndef WEFT_CORE_RUNTIME_INTERNAL_H
 #define WEFT_CORE_RUNTIME_INTERNAL_H
 
+#include "batch.h"
 #include "clock.h"
 #include "hosttable.h"
 #include "memory.h"
@@ -42,6 +43,7 @@ struct gate {
   struct park *first, *last; /* waiting, in order of arrival */
   struct park *in_flight;    /* the call that the worker runs; the I/O thread looks here */
   struct weft_worker *worker;
+  struct batcher *batcher; /* NULL: one frame a call */
 };
 
 /* What the fast path reads of a node: one cache line. */
@@ -88,6 +90,10 @@ struct weft_graph {
   struct value *values;
   uint32_t *inputs;
   struct gate *gates;
+  struct batcher *batchers;
+  uint32_t n_batchers;
+  struct gate *inner_gate; /* of a batching node's inner graph: the node's own gate, and that memory */
+  void *inner_spec;
   uint32_t n_gates, n_inputs_total, n_ranges, n_frames_max;
   size_t n_scratch_bytes;
   pthread_mutex_t lock; /* all below */
@@ -118,6 +124,15 @@ struct part {
   enum { PART_TODO, PART_DONE, PART_FAILED } state;
   weft_status status;
   struct weft_call call;
+  /* At a batching node. */
+  struct park *park;
+  struct part *queue_next;   /* in the queue (gate's lock), then in the batch */
+  struct part *batch_next;   /* frame's lock: of the frame's parts in calls */
+  struct weft_frame *inner;  /* the batch; NULL: it was not called */
+  uint32_t batch_first;      /* its first item there */
+  uint32_t told;             /* frame's lock: of frame->n_flags */
+  uint64_t t_arrived;
+  int64_t cost, n_bytes, *sums;
 };
 
 /* One node being executed for one frame. */
@@ -143,6 +158,10 @@ struct park {
   struct park *flight_next;
   struct exec *exec;
   uint64_t queued_ticks;   /* since when it waits; once granted: how long it waited */
+  uint32_t batched;        /* it waits for batches; how many parts are left: gate's lock */
+  uint32_t n_left;
+  uint64_t call, begin_ticks, end_ticks; /* of its batch, once it has ended */
+  uint32_t n_call_items;
   uint64_t deadline, kill_at; /* frame's lock; 0: none */
   uint32_t started, expired, killed; /* frame's lock; what is not started yet cannot be told to end */
 };
@@ -180,6 +199,14 @@ struct weft_frame {
   struct exec fast; /* the call of a node that runs at once for all items */
   struct weft_call call;
 
+  /* A batch (batch.h): an inner frame. */
+  struct batcher *batcher;
+  struct part *batch_parts;
+  struct exec *batch_exec;
+  uint32_t batch_is_new, batch_beside, batch_n_items;
+  _Atomic uint32_t batch_refs; /* parts that have not taken their outputs yet */
+  uint64_t batch_number, batch_begin, batch_end;
+
   pthread_mutex_t lock;
   pthread_cond_t cond; /* mode run: something is ready */
   uint8_t *flags;        /* [items] FLAG_*, under the lock */
@@ -196,6 +223,8 @@ struct weft_frame {
   uint32_t call_expired; /* the deadline of the node running in process has passed */
   uint64_t call_deadline;
   struct park *ready_first, *ready_last, *flights;
+  struct part *batches; /* parts in calls with those of other frames */
+  uint32_t n_flags;     /* items flagged, ever */
   struct weft_timer_entry timer;
 };
 
@@ -204,6 +233,16 @@ void weft_frame_fail(struct weft_frame *frame, uint32_t item, weft_status status
     WEFT_PRINTF(5, 6);
 struct weft_frame *weft_frame_new(struct weft_graph *graph);
 void weft_frame_free(struct weft_frame *frame);
+
+/* submit.c */
+weft_status weft_frame_take(struct weft_graph *graph, struct weft_frame **out);
+/* Everything but the graph's inputs. */
+void weft_frame_begin(struct weft_frame *frame, const struct weft_request *requests, uint32_t n);
+
+/* graph.c */
+/* inner_gate: of a batching node whose inner graph this is; NULL otherwise. */
+weft_status weft_graph_make(struct weft_runtime *runtime, const struct weft_graph_spec *spec, struct gate *inner_gate,
+                            struct weft_graph **out, char *message);
 
 /* gather.c: fills value v, an input of the graph; items whose blobs make no sense fail. */
 void weft_frame_gather(struct weft_frame *frame, const struct weft_request *requests, uint32_t v);
@@ -233,6 +272,8 @@ void weft_frame_advance_job(struct weft_pool_job *job);
 int weft_frame_advance(struct weft_frame *frame);
 /* Counts a call of the node that ends now; its time began at frame->ticks. */
 void weft_frame_count(struct weft_frame *frame, uint32_t node, uint32_t n_items, uint32_t n_failed);
+/* How long a park waited. */
+void weft_frame_queued(struct weft_frame *frame, const struct park *park);
 /* The node changed rounding or masks: sets them right and counts. */
 void weft_frame_restore_fp(struct weft_frame *frame, uint32_t node);
 
@@ -248,12 +289,17 @@ struct exec *weft_exec_new(struct weft_frame *frame, uint32_t index);
 struct part *weft_exec_add(struct exec *exec, uint32_t first, uint32_t n);
 /* Runs in process and commits. */
 void weft_exec_run(struct exec *exec);
+void weft_exec_run_parts(struct exec *exec);
 /* Starts the next part in the worker; 0: nothing is left to start. */
 int weft_exec_start(struct exec *exec, struct park *park, int notify);
 void weft_exec_answer(struct exec *exec, struct park *park);
 /* After a death in the current part: its items alone, where the node is pure. 0: there is nothing to retry. */
 int weft_exec_retry(struct exec *exec);
 void weft_exec_commit(struct exec *exec);
+/* Outputs of a part whose inputs are there; its statuses after the call; it cannot be called. */
+weft_status weft_part_outputs(struct exec *exec, struct part *part);
+void weft_part_settle(struct exec *exec, struct part *part, int expired);
+void weft_part_fail(struct exec *exec, struct part *part, weft_status status);
 /* Statuses of the items after a call that answered `status`; the number failed. */
 uint32_t weft_call_settle(struct exec *exec, const struct weft_call *call, weft_status status, int expired);
 void weft_call_fail(struct weft_call_host *host, const struct weft_call *call, uint32_t item, weft_status status,
@@ -274,6 +320,8 @@ weft_status weft_exec_split(struct exec *exec);
 
 /* output.c */
 weft_status weft_outputs_prepare(struct exec *exec, struct part *part);
+/* The same without a consequence. */
+int weft_outputs_broken(const struct exec *exec, const struct weft_call *call, char *message);
 /* 1: the node broke the contract, as message [WEFT_MESSAGE_BYTES] says. */
 int weft_outputs_check(const struct exec *exec, const struct weft_call *call, char *message);
 weft_status weft_call_reserve(struct weft_call_host *host, const struct weft_call *call, uint32_t output,

@@ -311,7 +311,7 @@ static void settle(struct weft_frame *frame, const struct value *value, struct w
     frame->arena->used -= given - weft_align((size_t)t->n_bytes);
 }
 
-int weft_outputs_check(const struct exec *exec, const struct weft_call *call, char *message)
+int weft_outputs_broken(const struct exec *exec, const struct weft_call *call, char *message)
 {
   struct weft_frame *frame = exec->frame;
   const struct value *values = frame->graph->values + exec->node->first_output;
@@ -329,7 +329,17 @@ int weft_outputs_check(const struct exec *exec, const struct weft_call *call, ch
     }
     if (check_rows(&values[o], output, call->n_items, message, n))
       return 1;
-    settle(frame, &values[o], output);
   }
+  return 0;
+}
+
+int weft_outputs_check(const struct exec *exec, const struct weft_call *call, char *message)
+{
+  const struct value *values = exec->frame->graph->values + exec->node->first_output;
+  if (weft_outputs_broken(exec, call, message))
+    return 1;
+  for (uint32_t o = call->n_outputs; o-- > 0;)
+    if (call->outputs[o].wanted)
+      settle(exec->frame, &values[o], &call->outputs[o]);
   return 0;
 }

@@ -52,6 +52,7 @@ struct weft_pool_impl {
 static _Atomic(struct weft_pool_impl *) offered;
 /* Chunks run inside chunks would wait for helpers that wait for them. */
 static _Thread_local int inside;
+static _Thread_local uint64_t n_splits;
 
 static inline void pause_a_little(void)
 {
@@ -250,6 +251,11 @@ weft_status weft_pool_push(struct weft_pool_impl *pool, struct weft_pool_job *jo
   return WEFT_OK;
 }
 
+uint64_t weft_pool_thread_splits(void)
+{
+  return n_splits;
+}
+
 uint32_t weft_pool_n_threads(const struct weft_pool_impl *pool)
 {
   return pool->n_threads;
@@ -332,6 +338,7 @@ void weft_pool_parallel(struct weft_pool_impl *pool, uint32_t n_chunks, void (*f
     run_inline(n_chunks, fn, arg);
     return;
   }
+  n_splits++;
   uint32_t others = pool->n_threads - 1;
   wake_helpers(pool, n_chunks - 1 < others ? n_chunks - 1 : others);
   work_on(pool, op);

@@ -42,6 +42,8 @@ weft_status weft_pool_push(struct weft_pool_impl *pool, struct weft_pool_job *jo
  */
 void weft_pool_parallel(struct weft_pool_impl *pool, uint32_t n_chunks, void (*fn)(void *arg, uint32_t chunk),
                         void *arg);
+/** How many operations of this thread were split over helpers so far: whether a call in between used the pool. [any thread] */
+uint64_t weft_pool_thread_splits(void);
 uint32_t weft_pool_n_threads(const struct weft_pool_impl *pool);
 
 #endif

@@ -218,8 +218,11 @@ struct weft_counters {
   uint64_t n_fp_restored; /**< calls after which the host restored the floating-point state */
   uint64_t n_forgotten;   /**< values of sessions that were not kept: no room (n_kept_bytes_max), or no session to take */
   uint64_t queued_ns;     /**< waited at the node's gate: for its instance, its worker or its batch; summed over frames */
-  /* Of a batching node; zero elsewhere. n_calls counts frames, these count calls of `process`. */
-  uint64_t n_batches, n_batch_items, n_items_largest;
+  /* Of a batching node; zero elsewhere. Other calls, n_calls - n_batched, were made by one frame alone. */
+  uint64_t n_batches;       /**< calls put together from what had waited */
+  uint64_t n_batched;       /**< frames (or parts of them, where one is beyond a limit) in those calls */
+  uint64_t n_batch_items, n_items_largest;
+  uint64_t n_waiting;       /**< in its queue now */
   uint64_t batch_sizes[WEFT_BATCH_SIZES]; /**< [b]: calls of 2^b .. 2^(b+1)-1 items; the last: of more, too */
 };
 void weft_graph_counters(const struct weft_graph *graph, uint32_t node, struct weft_counters *out);

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-static weft_status take_frame(struct weft_graph *graph, struct weft_frame **out)
+weft_status weft_frame_take(struct weft_graph *graph, struct weft_frame **out)
 {
   *out = NULL;
   pthread_mutex_lock(&graph->lock);
@@ -66,13 +66,13 @@ static void set_deadlines(struct weft_frame *frame)
         weft_frame_fail(frame, i, WEFT_NO_MEMORY, -1, "no thread could be started to watch the deadline");
 }
 
-static void begin(struct weft_frame *frame, const struct weft_request *requests, uint32_t n)
+void weft_frame_begin(struct weft_frame *frame, const struct weft_request *requests, uint32_t n)
 {
   const struct weft_graph_spec *spec = &frame->graph->spec;
   /* The lock is for the thread sanitizer's and late cancellers' sake: nobody else may look at the frame yet. */
   pthread_mutex_lock(&frame->lock);
   frame->n_items = n;
-  frame->n_live = frame->n_flagged = frame->has_deadlines = 0;
+  frame->n_live = frame->n_flagged = frame->n_flags = frame->has_deadlines = 0;
   frame->cursor = frame->n_pending = 0;
   frame->parked = frame->woken = frame->running = frame->call_expired = 0;
   frame->call_deadline = 0;
@@ -83,12 +83,18 @@ static void begin(struct weft_frame *frame, const struct weft_request *requests,
   memset(frame->value_state, VALUE_PENDING, spec->n_values);
   memset(frame->node_state, NODE_TODO, spec->n_nodes);
   for (uint32_t k = 0; k < frame->graph->n_gates; k++)
-    frame->parks[k].queued_ticks = 0;
+    frame->parks[k].queued_ticks = frame->parks[k].batched = 0;
   for (uint32_t i = 0; i < n; i++)
     set_item(frame, &requests[i], i);
   pthread_mutex_unlock(&frame->lock);
   if (frame->has_deadlines)
     set_deadlines(frame);
+}
+
+static void begin(struct weft_frame *frame, const struct weft_request *requests, uint32_t n)
+{
+  const struct weft_graph_spec *spec = &frame->graph->spec;
+  weft_frame_begin(frame, requests, n);
   for (uint32_t v = 0; v < spec->n_inputs; v++)
     weft_frame_gather(frame, requests, v);
 }
@@ -98,7 +104,7 @@ static weft_status take(struct weft_graph *graph, const struct weft_request *req
 {
   if (!n || n > graph->spec.n_items_max)
     return WEFT_BAD_INPUT;
-  weft_status status = take_frame(graph, out);
+  weft_status status = weft_frame_take(graph, out);
   if (status)
     return status;
   (*out)->mode = (uint32_t)mode;

@@ -198,7 +198,8 @@ static int too_many(const struct exec *exec, const int64_t *sums)
     if ((limits->n_rows && sums[2 * k] > limits->n_rows[k]) ||
         (limits->n_groups && sums[2 * k + 1] > limits->n_groups[k]))
       return 1;
-  return 0;
+  const struct weft_batching *batching = &exec->node->spec->batching;
+  return batching->cost_max && sums[2 * batching->cost_input] > batching->cost_max;
 }
 
 static void add(const struct exec *exec, uint32_t item, int64_t *sums)
@@ -235,7 +236,9 @@ weft_status weft_exec_split(struct exec *exec)
   int64_t *sums = weft_region_alloc(frame->arena, (n_sums + 1) * sizeof *sums);
   uint32_t *items = weft_region_alloc(frame->arena, exec->n_items * sizeof *items);
   uint32_t n = 0, first = 0;
-  int64_t n_items_max = exec->node->spec->limits.n_items;
+  int64_t n_items_max = exec->node->spec->limits.n_items, n_batch_max = exec->node->spec->batching.n_items_max;
+  if (n_batch_max && (!n_items_max || n_batch_max < n_items_max))
+    n_items_max = n_batch_max;
   if (!sums || !items)
     return WEFT_NO_MEMORY;
   for (uint32_t j = 0; j < exec->n_items; j++) {
@@ -248,7 +251,7 @@ weft_status weft_exec_split(struct exec *exec)
   memset(sums, 0, n_sums * sizeof *sums);
   for (uint32_t j = 0; j < n; j++) {
     add(exec, items[j], sums);
-    if (!too_many(exec, sums) && (!n_items_max || (int64_t)(j - first) < n_items_max))
+    if (j == first || (!too_many(exec, sums) && (!n_items_max || (int64_t)(j - first) < n_items_max)))
       continue;
     if (!weft_exec_add(exec, first, j - first))
       return WEFT_NO_MEMORY;

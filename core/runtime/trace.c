@@ -16,6 +16,12 @@ void weft_trace_node(struct weft_frame *frame, uint32_t i, uint32_t n_items, uin
   struct weft_trace_event event = {.frame = frame->number, .node = i, .n_items = n_items, .n_call_items = n_items,
                                    .n_failed = n_failed, .t_end = weft_clock_now()};
   event.t_begin = event.t_end - weft_clock_ns(ticks);
+  if (park && park->batched) {
+    event.call = park->call;
+    event.n_call_items = park->n_call_items;
+    event.t_end -= weft_clock_ns(weft_clock_ticks() - park->end_ticks);
+    event.t_begin = event.t_end - weft_clock_ns(park->end_ticks - park->begin_ticks);
+  }
   event.t_queued = event.t_begin - (park ? weft_clock_ns(park->queued_ticks) : 0);
   frame->trace(&event, frame->trace_data);
 }

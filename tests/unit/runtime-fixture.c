@@ -126,14 +126,15 @@ char *fx_text(const struct weft_frame *frame, uint32_t value, uint32_t item)
     return NULL;
   if (!t->splits[1])
     return rows.end == rows.begin ? g_strdup("") : g_strndup((const char *)t->data + rows.begin, (gsize)(rows.end - rows.begin));
-  GString *text = g_string_new(NULL);
   int64_t slot = t->slots ? t->slots[item] : (int64_t)item;
+  char *text = g_malloc0((gsize)(rows.end - rows.begin + t->splits[0][slot + 1] - t->splits[0][slot] + 1)), *end = text;
   for (int64_t g = t->splits[0][slot]; g < t->splits[0][slot + 1]; g++) {
     if (g > t->splits[0][slot])
-      g_string_append_c(text, '|');
-    g_string_append_len(text, (const char *)t->data + t->splits[1][g], t->splits[1][g + 1] - t->splits[1][g]);
+      *end++ = '|';
+    for (int64_t k = t->splits[1][g]; k < t->splits[1][g + 1]; k++)
+      *end++ = ((const char *)t->data)[k];
   }
-  return g_string_free(text, FALSE);
+  return text;
 }
 
 float fx_number(const struct weft_frame *frame, uint32_t value, uint32_t item)
