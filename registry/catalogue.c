@@ -28,20 +28,6 @@ void weft_plugin_row_free(WeftPluginRow *row)
   g_free(row);
 }
 
-void weft_install_event_free(WeftInstallEvent *event)
-{
-  if (!event)
-    return;
-  g_free(event->what);
-  g_free(event->path);
-  g_free(event->sha256);
-  g_free(event->code);
-  g_free(event->reason);
-  g_free(event->plugins);
-  g_free(event->catalogue);
-  g_free(event);
-}
-
 static char *user_folder(void)
 {
   return g_build_filename(g_get_user_data_dir(), "weft", "catalogue", NULL);
@@ -110,11 +96,7 @@ void weft_catalogue_free(WeftCatalogue *catalogue)
   g_free(catalogue);
 }
 
-#define ROW_COLUMNS                                                                                                   \
-  "plugin.id, plugin.version, plugin.kind, plugin.summary, plugin.sha256, plugin.reads_type, plugin_file.manifest, " \
-  "plugin_file.bundled FROM plugin JOIN plugin_file ON plugin_file.sha256 = plugin.sha256"
-
-static WeftPluginRow *read_row(const WeftDatabase *database, sqlite3_stmt *statement)
+WeftPluginRow *weft_catalogue_read_row(const WeftDatabase *database, sqlite3_stmt *statement)
 {
   WeftPluginRow *row = g_new0(WeftPluginRow, 1);
   row->id = weft_column_text(statement, 0);
@@ -131,11 +113,11 @@ static WeftPluginRow *read_row(const WeftDatabase *database, sqlite3_stmt *state
   return row;
 }
 
-/* Installed plugins that a query names: of WeftPluginRow, added to out. */
-static gboolean select_rows(WeftDatabase *database, const char *where, const char *word, GPtrArray *out, GError **error)
+gboolean weft_catalogue_select(WeftDatabase *database, const char *where, const char *word, GPtrArray *out,
+                               GError **error)
 {
   gboolean row = FALSE;
-  g_autofree char *sql = g_strconcat("SELECT " ROW_COLUMNS, where, NULL);
+  g_autofree char *sql = g_strconcat("SELECT " WEFT_ROW_COLUMNS, where, NULL);
   g_autoptr(WeftStatement) statement = weft_database_query(database, error, sql, word ? "s" : "", word);
   if (!statement)
     return FALSE;
@@ -144,15 +126,15 @@ static gboolean select_rows(WeftDatabase *database, const char *where, const cha
       return FALSE;
     if (!row)
       return TRUE;
-    g_ptr_array_add(out, read_row(database, statement));
+    g_ptr_array_add(out, weft_catalogue_read_row(database, statement));
   }
 }
 
-static int by_version(const WeftPluginRow *a, const WeftPluginRow *b)
+int weft_catalogue_compare_versions(const char *a, const char *b)
 {
   WeftVersion va, vb;
-  weft_version_parse(a->version, &va);
-  weft_version_parse(b->version, &vb);
+  if (!weft_version_parse(a, &va) || !weft_version_parse(b, &vb))
+    return strcmp(a, b);
   return weft_version_compare(&va, &vb);
 }
 
@@ -165,10 +147,25 @@ static WeftPluginRow *newest(GPtrArray *rows, const WeftVersionRange *range)
     const WeftPluginRow *row = g_ptr_array_index(rows, i);
     if (!weft_version_parse(row->version, &version) || !weft_version_range_has(range, &version))
       continue;
-    if (best == G_MAXUINT || by_version(row, g_ptr_array_index(rows, best)) > 0)
+    if (best == G_MAXUINT || weft_catalogue_compare_versions(row->version, ((WeftPluginRow *)g_ptr_array_index(rows, best))->version) > 0)
       best = i;
   }
   return best == G_MAXUINT ? NULL : g_ptr_array_steal_index_fast(rows, best);
+}
+
+/* The newest within range that nobody has disabled; *disabled: words on the newest that somebody has. */
+static WeftPluginRow *newest_enabled(WeftCatalogue *catalogue, GPtrArray *rows, const WeftVersionRange *range,
+                                     char **disabled)
+{
+  for (;;) {
+    WeftPluginRow *row = newest(rows, range);
+    g_autofree char *words = row ? weft_catalogue_disabled(catalogue, row->id, row->sha256, NULL) : NULL;
+    if (!words)
+      return row;
+    if (disabled && !*disabled)
+      *disabled = g_strdup_printf("\"%s\" (%s) is %s", row->id, row->version, words);
+    weft_plugin_row_free(row);
+  }
 }
 
 static GPtrArray *rows_new(void)
@@ -249,22 +246,27 @@ WeftPluginRow *weft_catalogue_find(WeftCatalogue *catalogue, const char *id, con
                 "\"%s\" is not a version range; expected 1.2.3, ^1.2, ~1.2, or none for the newest", range);
     return NULL;
   }
+  g_autofree char *disabled = NULL;
   for (guint i = 0; i < catalogue->databases->len; i++) {
     g_autoptr(GPtrArray) rows = rows_new();
-    if (!select_rows(g_ptr_array_index(catalogue->databases, i), " WHERE plugin.id = ?", id, rows, error))
+    if (!weft_catalogue_select(g_ptr_array_index(catalogue->databases, i), " WHERE plugin.id = ?", id, rows, error))
       return NULL;
-    WeftPluginRow *row = newest(rows, &parsed);
+    WeftPluginRow *row = newest_enabled(catalogue, rows, &parsed, &disabled);
     if (row)
       return row;
   }
-  return not_found(catalogue, id, range, error);
+  if (!disabled)
+    return not_found(catalogue, id, range, error);
+  g_set_error(error, WEFT_CATALOGUE_ERROR, WEFT_CATALOGUE_ERROR_NOT_FOUND, "plugin %s; to use it again: weft plugin enable %s",
+              disabled, id);
+  return NULL;
 }
 
 static gint compare_rows(gconstpointer a, gconstpointer b)
 {
   const WeftPluginRow *x = *(WeftPluginRow *const *)a, *y = *(WeftPluginRow *const *)b;
   int c = strcmp(x->id, y->id);
-  return c ? c : by_version(x, y);
+  return c ? c : weft_catalogue_compare_versions(x->version, y->version);
 }
 
 GPtrArray *weft_catalogue_readers(WeftCatalogue *catalogue, const char *type, GError **error)
@@ -274,11 +276,11 @@ GPtrArray *weft_catalogue_readers(WeftCatalogue *catalogue, const char *type, GE
   const WeftVersionRange any = {.any = TRUE};
   for (guint i = 0; i < catalogue->databases->len; i++) {
     g_autoptr(GPtrArray) rows = rows_new();
-    if (!select_rows(g_ptr_array_index(catalogue->databases, i), " WHERE plugin.reads_type = ? ORDER BY plugin.id", type,
+    if (!weft_catalogue_select(g_ptr_array_index(catalogue->databases, i), " WHERE plugin.reads_type = ? ORDER BY plugin.id", type,
                      rows, error))
       return NULL;
     /* An earlier catalogue hides a later one's reader of the same id. */
-    for (WeftPluginRow *row; (row = newest(rows, &any));) {
+    for (WeftPluginRow *row; (row = newest_enabled(catalogue, rows, &any, NULL));) {
       if (g_hash_table_contains(seen, row->id)) {
         weft_plugin_row_free(row);
         continue;
@@ -288,87 +290,5 @@ GPtrArray *weft_catalogue_readers(WeftCatalogue *catalogue, const char *type, GE
     }
   }
   g_ptr_array_sort(out, compare_rows);
-  return g_steal_pointer(&out);
-}
-
-/* Ids whose latest event is a refusal or a loss: listed with the reason, without a path. */
-static gboolean select_refused(WeftDatabase *database, GPtrArray *out, GError **error)
-{
-  gboolean has = FALSE;
-  g_autoptr(WeftStatement) statement = weft_database_query(
-    database, error,
-    "SELECT p.id, p.version, p.kind, e.sha256, e.reason FROM install_event_plugin p JOIN install_event e "
-    "ON e.number = p.event WHERE e.what IN ('refused', 'lost') AND e.number = (SELECT max(event) FROM "
-    "install_event_plugin q WHERE q.id = p.id AND q.version = p.version) AND NOT EXISTS (SELECT 1 FROM plugin "
-    "WHERE plugin.id = p.id AND plugin.version = p.version)",
-    "");
-  if (!statement)
-    return FALSE;
-  for (;;) {
-    if (!weft_database_step(database, statement, &has, error))
-      return FALSE;
-    if (!has)
-      return TRUE;
-    WeftPluginRow *row = g_new0(WeftPluginRow, 1);
-    row->id = weft_column_text(statement, 0);
-    row->version = weft_column_text(statement, 1);
-    row->kind = weft_column_text(statement, 2);
-    row->sha256 = weft_column_text(statement, 3);
-    row->reason = weft_column_text(statement, 4);
-    row->catalogue = g_strdup(database->folder);
-    g_ptr_array_add(out, row);
-  }
-}
-
-GPtrArray *weft_catalogue_list(WeftCatalogue *catalogue, GError **error)
-{
-  g_autoptr(GPtrArray) out = rows_new();
-  for (guint i = 0; i < catalogue->databases->len; i++) {
-    WeftDatabase *database = g_ptr_array_index(catalogue->databases, i);
-    if (!select_rows(database, "", NULL, out, error) || !select_refused(database, out, error))
-      return NULL;
-  }
-  g_ptr_array_sort(out, compare_rows);
-  return g_steal_pointer(&out);
-}
-
-static gboolean select_events(WeftDatabase *database, const char *word, GPtrArray *out, GError **error)
-{
-  gboolean row = FALSE;
-  g_autoptr(WeftStatement) statement = weft_database_query(
-    database, error,
-    "SELECT at, what, path, sha256, code, reason, (SELECT group_concat(id || '@' || version, ', ') FROM "
-    "install_event_plugin WHERE event = number) FROM install_event WHERE number IN (SELECT event FROM "
-    "install_event_plugin WHERE id = ?) OR path = ? OR substr(path, -length(?)) = ? ORDER BY number DESC",
-    "ssss", word, word, word, word);
-  g_autofree char *tail = g_strconcat("/", word, NULL);
-  if (!statement)
-    return FALSE;
-  sqlite3_bind_text(statement, 3, tail, -1, SQLITE_STATIC);
-  sqlite3_bind_text(statement, 4, tail, -1, SQLITE_STATIC);
-  for (;;) {
-    if (!weft_database_step(database, statement, &row, error))
-      return FALSE;
-    if (!row)
-      return TRUE;
-    WeftInstallEvent *event = g_new0(WeftInstallEvent, 1);
-    event->at = sqlite3_column_int64(statement, 0);
-    event->what = weft_column_text(statement, 1);
-    event->path = weft_column_text(statement, 2);
-    event->sha256 = weft_column_text(statement, 3);
-    event->code = weft_column_text(statement, 4);
-    event->reason = weft_column_text(statement, 5);
-    event->plugins = weft_column_text(statement, 6);
-    event->catalogue = g_strdup(database->folder);
-    g_ptr_array_add(out, event);
-  }
-}
-
-GPtrArray *weft_catalogue_events(WeftCatalogue *catalogue, const char *word, GError **error)
-{
-  g_autoptr(GPtrArray) out = g_ptr_array_new_with_free_func((GDestroyNotify)weft_install_event_free);
-  for (guint i = 0; i < catalogue->databases->len; i++)
-    if (!select_events(g_ptr_array_index(catalogue->databases, i), word, out, error))
-      return NULL;
   return g_steal_pointer(&out);
 }

@@ -39,8 +39,8 @@ typedef struct {
   char *catalogue;     /**< folder of the catalogue it stands in */
   char *reads_type;    /**< readers: "image" ...; otherwise NULL */
   gboolean bundled;    /**< came with Weft */
-  gboolean usable;     /**< installed, not refused */
-  char *reason;        /**< why it is refused; NULL otherwise */
+  gboolean usable;     /**< installed, neither refused nor disabled */
+  char *reason;        /**< why it is not usable; NULL otherwise */
 } WeftPluginRow;
 
 void weft_plugin_row_free(WeftPluginRow *row);
@@ -64,13 +64,40 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(WeftCatalogue, weft_catalogue_free)
 WeftPluginRow *weft_catalogue_find(WeftCatalogue *catalogue, const char *id, const char *range, GError **error);
 /** Readers of a type ("image"), newest version of each id: of WeftPluginRow. */
 GPtrArray *weft_catalogue_readers(WeftCatalogue *catalogue, const char *type, GError **error);
-/** Everything, ordered by id and version. */
+/** Everything with its manifest, ordered by id and version. */
 GPtrArray *weft_catalogue_list(WeftCatalogue *catalogue, GError **error);
 
-/** One attempt to install, or a removal. */
+/** Everything, or what a filter leaves, in lines: what thousands of plugins are listed by. */
+typedef struct {
+  const char *id, *version, *kind, *sha256, *catalogue;
+  const char *summary; /**< NULL: none */
+  const char *state;   /**< "bundled", "installed", "disabled", "quarantine", "refused", "lost" */
+  const char *reason;  /**< of the last four; otherwise NULL */
+  gboolean bundled;
+} WeftPluginLine;
+
+typedef struct {
+  const WeftPluginLine *lines; /**< ordered by id and version: borrowed until free */
+  guint n;
+} WeftPluginLines;
+
+/** kind: exactly; pattern: of the id, with `*` and `?`; NULL: all. Caller frees with weft_plugin_lines_free. */
+WeftPluginLines *weft_catalogue_lines(WeftCatalogue *catalogue, const char *kind, const char *pattern, GError **error);
+void weft_plugin_lines_free(WeftPluginLines *lines);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(WeftPluginLines, weft_plugin_lines_free)
+
+/**
+ * Who disabled a plugin, when and why: "disabled by USER on DATE: REASON"; NULL:
+ * it is not disabled. folder: of the catalogue that says so, may be NULL.
+ * Caller frees both with g_free.
+ */
+char *weft_catalogue_disabled(WeftCatalogue *catalogue, const char *id, const char *sha256, char **folder);
+
+/** One attempt to install, a removal, or a decision. */
 typedef struct {
   gint64 at;           /**< seconds since 1970 */
-  char *what;          /**< installed, refused, removed, lost */
+  char *what;          /**< installed, refused, removed, lost, released, enabled, disabled */
+  char *user;          /**< who did it; NULL: not recorded */
   char *path;          /**< as it was given */
   char *sha256;        /**< NULL: the file could not be read */
   char *code, *reason; /**< why it was refused, short and stable, and for people; NULL otherwise */
