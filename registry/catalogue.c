@@ -209,7 +209,8 @@ static WeftPluginRow *not_found(WeftCatalogue *catalogue, const char *id, const 
   for (guint i = 0; i < catalogue->databases->len; i++) {
     WeftDatabase *database = g_ptr_array_index(catalogue->databases, i);
     if (!texts(database, "SELECT version FROM plugin WHERE id = ? ORDER BY version", id, versions, error) ||
-        !texts(database, "SELECT reason FROM install_event JOIN install_event_plugin ON event = number "
+        !texts(database, "SELECT reason || CASE WHEN sha256 IN (SELECT sha256 FROM quarantine) THEN '; to use it all the same: "
+                         "weft plugin release ' || id ELSE '' END FROM install_event JOIN install_event_plugin ON event = number "
                          "WHERE id = ? AND what IN ('refused', 'lost') ORDER BY number DESC LIMIT 1", id, reasons,
                error) ||
         !texts(database, "SELECT DISTINCT id FROM plugin", NULL, ids, error))

@@ -59,11 +59,11 @@ static void check(Fixture *f, const char *line, int code, const char *out, const
 
 static void test_command_usage(Fixture *f, gconstpointer unused)
 {
-  check(f, "", 2, "", "what to do is missing: install, list, show, why or remove");
+  check(f, "", 2, "", "what to do is missing: install, list, show, why, verify, disable, enable, release, remove or gc");
   check(f, "--help", 0, "usage: weft plugin", "");
   check(f, "instal x", 2, "", "instal is not an action; did you mean install?");
   check(f, "install", 2, "", "the file is missing");
-  check(f, "list --jsn", 2, "", "--jsn is not an option; did you mean --json?");
+  check(f, "list --jsn", 2, "", "--jsn is not an option here; did you mean --json?");
   check(f, "list --catalogue", 2, "", "--catalogue: a value is missing");
   check(f, "install x.so --timeout 0", 2, "", "--timeout: expected seconds from 1 to 600, found 0");
   check(f, "install x.so --timeout 601", 2, "", "--timeout: expected seconds from 1 to 600, found 601");
@@ -140,11 +140,93 @@ static void test_command_refusals(Fixture *f, gconstpointer unused)
 {
   check(f, "install % @/test-crash-in-init.so @/test-pass.so", 1, "installed pass@1.0.0\n",
         "test-crash-in-init.so: crashed while loading the file (init): killed by SIGSEGV");
-  check(f, "list %", 0, "crash-in-init  1.0.0    transform  refused    ", "");
+  check(f, "list %", 0, "crash-in-init  1.0.0    transform  quarantine  ", "");
   check(f, "why % test-crash-in-init.so", 0, "refused crash-in-init@1.0.0 (crashed)", "");
   check(f, "show % crash-in-init", 1, "", "plugin \"crash-in-init\" was refused: ");
   check(f, "why % nobody", 1, "", "nothing is known of \"nobody\"");
   check(f, "install % /nonexistent.so", 1, "", "/nonexistent.so: cannot be opened: No such file or directory");
+}
+
+static void test_command_filters_the_list(Fixture *f, gconstpointer unused)
+{
+  run(f, "install % @/test-pass.so @/test-fault.so");
+  check(f, "list % f*", 0, "fault  1.0.0", "");
+  g_assert_null(strstr(f->out, "pass"));
+  check(f, "list % --kind encoder", 0, "ID  VERSION  KIND  STATE      SUMMARY\n", "");
+  check(f, "list % p* f*", 2, "", "list takes one pattern: f*");
+  check(f, "list % --kind", 2, "", "--kind: a value is missing");
+  check(f, "list % --dry-run", 2, "", "--dry-run is not an option here");
+}
+
+static void test_command_disables(Fixture *f, gconstpointer unused)
+{
+  run(f, "install % @/test-pass.so");
+  check(f, "disable % pas", 1, "", "no plugin \"pas\" is installed; did you mean \"pass\"?");
+  check(f, "enable % pass", 1, "", "pass@1.0.0 is enabled already");
+  check(f, "disable % pass --reason broken", 0, "disabled pass@1.0.0\n", "");
+  check(f, "list %", 0, "disabled   disabled by ", "");
+  check(f, "show % pass", 1, "", "plugin \"pass\" (1.0.0) is disabled by ");
+  check(f, "show % pass", 1, "", ": broken; to use it again: weft plugin enable pass");
+  check(f, "disable % pass", 1, "", "is disabled by ");
+  check(f, "why % pass", 0, "disabled pass@1.0.0 by ", "");
+  check(f, "enable % pass@1.0.0", 0, "enabled pass@1.0.0\n", "");
+  check(f, "show % pass", 0, "state       installed in ", "");
+  check(f, "why % pass", 0, "enabled pass@1.0.0 by ", "");
+}
+
+static void test_command_releases(Fixture *f, gconstpointer unused)
+{
+  run(f, "install % @/test-pass.so @/test-crash-in-init.so @/test-lies.so");
+  check(f, "release % pass", 1, "", "no plugin \"pass\" is in quarantine there");
+  check(f, "show % crash-in-init", 1, "", "to use it all the same: weft plugin release crash-in-init");
+  check(f, "release % crash-in-init --reason 'it is ours'", 0, "released crash-in-init@1.0.0\n", "");
+  check(f, "show % crash-in-init", 0, "state       installed in ", "");
+  check(f, "why % crash-in-init", 0, "released crash-in-init@1.0.0 from ", "");
+  check(f, "verify % crash-in-init", 0, "1 of 1 plugins are as they were installed", "");
+  check(f, "remove % lies", 0, "removed lies@1.0.0\n", "");
+  check(f, "release % lies", 1, "", "is in quarantine there");
+}
+
+static void test_command_collects_garbage(Fixture *f, gconstpointer unused)
+{
+  run(f, "install % @/test-pass.so @/test-crash-in-init.so");
+  g_autofree char *folder = g_build_filename(f->catalogue, "sha256", "00", NULL);
+  g_autofree char *orphan = g_strdup_printf("%s/00%062d", folder, 0);
+  g_assert_cmpint(g_mkdir_with_parents(folder, 0755), ==, 0);
+  g_assert_true(g_file_set_contents(orphan, "orphan", 6, NULL));
+  check(f, "gc % --dry-run", 0, "would remove 000000000000 (orphan), 6 bytes\nwould remove 1 files, 6 bytes\n", "");
+  g_assert_true(g_file_test(orphan, G_FILE_TEST_EXISTS));
+  check(f, "gc %", 0, "removed 1 files, 6 bytes\n", "");
+  g_assert_false(g_file_test(orphan, G_FILE_TEST_EXISTS));
+  check(f, "gc % --quarantine --dry-run", 0, "(quarantine: crash-in-init@1.0.0)", "");
+  check(f, "gc % --quarantine", 0, "removed 1 files, ", "");
+  check(f, "gc % --quarantine", 0, "removed 0 files, 0 bytes\n", "");
+  check(f, "release % crash-in-init", 1, "", "is in quarantine there");
+  check(f, "show % pass", 0, "state       installed in ", "");
+}
+
+static char *path_in_show(const char *out)
+{
+  const char *begin = strstr(out, "file        ");
+  g_assert_nonnull(begin);
+  begin += strlen("file        ");
+  return g_strndup(begin, strcspn(begin, "\n"));
+}
+
+static void test_command_verifies(Fixture *f, gconstpointer unused)
+{
+  run(f, "install % @/test-pass.so @/test-fault.so");
+  check(f, "verify %", 0, "2 of 2 plugins are as they were installed\n", "");
+  run(f, "show % pass");
+  g_autofree char *path = path_in_show(f->out), *bytes = NULL;
+  gsize n_bytes;
+  g_assert_true(g_file_get_contents(path, &bytes, &n_bytes, NULL));
+  bytes[n_bytes - 1] ^= 1;
+  g_assert_true(g_file_set_contents(path, bytes, (gssize)n_bytes, NULL));
+  check(f, "verify %", 1, "1 of 2 plugins are as they were installed\n", "pass@1.0.0 (changed) ");
+  check(f, "verify % pass --quick", 1, "0 of 1", "the file was changed (sha256 ");
+  check(f, "verify % fault", 0, "1 of 1", "");
+  check(f, "verify % nobody", 1, "", "no plugin \"nobody\" is installed in that version");
 }
 
 static void test_command_survives_a_changed_database(Fixture *f, gconstpointer unused)
@@ -185,7 +267,7 @@ static void test_command_json(Fixture *f, gconstpointer unused)
   json_decref(value);
   value = parsed(f, "list % --json", 0);
   g_assert_cmpuint(json_array_size(value), ==, 2);
-  g_assert_true(json_is_false(json_object_get(json_array_get(value, 0), "usable")));
+  g_assert_cmpstr(text_of(json_array_get(value, 0), "state"), ==, "quarantine");
   g_assert_cmpstr(text_of(json_array_get(value, 1), "id"), ==, "pass");
   json_decref(value);
   value = parsed(f, "show % --json pass", 0);
@@ -227,6 +309,11 @@ int main(int argc, char **argv)
   ADD("refusals", test_command_refusals);
   ADD("survives-a-changed-database", test_command_survives_a_changed_database);
   ADD("json", test_command_json);
+  ADD("filters-the-list", test_command_filters_the_list);
+  ADD("disables", test_command_disables);
+  ADD("releases", test_command_releases);
+  ADD("collects-garbage", test_command_collects_garbage);
+  ADD("verifies", test_command_verifies);
   ADD("keeps-the-bundled-plugins", test_command_keeps_the_bundled_plugins);
   return g_test_run();
 }
