@@ -147,7 +147,8 @@ static WeftPluginRow *newest(GPtrArray *rows, const WeftVersionRange *range)
     const WeftPluginRow *row = g_ptr_array_index(rows, i);
     if (!weft_version_parse(row->version, &version) || !weft_version_range_has(range, &version))
       continue;
-    if (best == G_MAXUINT || weft_catalogue_compare_versions(row->version, ((WeftPluginRow *)g_ptr_array_index(rows, best))->version) > 0)
+    const WeftPluginRow *other = best == G_MAXUINT ? NULL : g_ptr_array_index(rows, best);
+    if (!other || weft_catalogue_compare_versions(row->version, other->version) > 0)
       best = i;
   }
   return best == G_MAXUINT ? NULL : g_ptr_array_steal_index_fast(rows, best);

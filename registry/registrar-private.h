@@ -27,9 +27,15 @@ gboolean weft_registrar_transact(WeftRegistrar *registrar, WeftWork work, gpoint
 /** What happened to a file: a row of install_event and one for audit.db. */
 gboolean weft_registrar_event(WeftRegistrar *registrar, const char *what, const WeftRegistrarFile *file,
                               const char *code, const char *reason, GError **error);
-/** The same of a file that has rows: from is "plugin" or "quarantine". names: gets its `id@version`; may be NULL. */
-gboolean weft_registrar_event_of(WeftRegistrar *registrar, const char *what, const char *from, const char *sha256,
-                                 const char *code, const char *reason, GPtrArray *names, GError **error);
+/** What happened to a file that has rows. */
+typedef struct {
+  const char *what, *sha256;
+  gboolean quarantined;        /**< its rows are in quarantine, otherwise in plugin */
+  const char *code, *reason;   /**< may be NULL */
+} WeftFileEvent;
+
+/** The same of such a file; where it has no rows nothing. names: gets its `id@version`; may be NULL. */
+gboolean weft_registrar_event_of(WeftRegistrar *registrar, const WeftFileEvent *event, GPtrArray *names, GError **error);
 /** First columns of a query's rows, added to out as copies. types as weft_database_query, at most two texts. */
 gboolean weft_registrar_collect(WeftRegistrar *registrar, GPtrArray *out, GError **error, const char *sql,
                                 const char *a, const char *b);

@@ -15,32 +15,28 @@ static gboolean names_of(WeftRegistrar *registrar, gboolean installed, const cha
                 "WHERE p.sha256 = ? ORDER BY id", sha256, NULL);
 }
 
-static gboolean insert_event(WeftRegistrar *registrar, const char *what, gboolean installed, const char *sha256,
-                             const char *code, const char *reason, GError **error)
+static gboolean insert_event(WeftRegistrar *registrar, const WeftFileEvent *event, GError **error)
 {
   g_autofree char *user = weft_audit_user();
-  const char *file = installed ? "INSERT INTO install_event (at, what, path, file_name, sha256, code, reason, user) SELECT "
-                                 "?, ?, source, replace(source, rtrim(source, replace(source, '/', '')), ''), sha256, ?, ?, ? "
-                                 "FROM plugin_file WHERE sha256 = ?"
-                               : "INSERT INTO install_event (at, what, path, file_name, sha256, code, reason, user) SELECT "
-                                 "?, ?, source, replace(source, rtrim(source, replace(source, '/', '')), ''), sha256, ?, ?, ? "
-                                 "FROM quarantine WHERE sha256 = ?";
-  const char *plugins = installed ? "INSERT INTO install_event_plugin (event, id, version, kind) SELECT "
-                                    "last_insert_rowid(), id, version, kind FROM plugin WHERE sha256 = ?"
-                                  : "INSERT INTO install_event_plugin (event, id, version, kind) SELECT "
-                                    "last_insert_rowid(), id, version, kind FROM quarantine_plugin p JOIN quarantine q ON "
-                                    "q.sha256 = p.sha256 WHERE p.sha256 = ?";
-  return weft_database_run(registrar->database, error, file, "isssss", g_get_real_time() / G_USEC_PER_SEC, what, code,
-                           reason, user, sha256) &&
-         weft_database_run(registrar->database, error, plugins, "s", sha256);
+  g_autofree char *file = g_strdup_printf(
+    "INSERT INTO install_event (at, what, path, file_name, sha256, code, reason, user) SELECT ?, ?, source, "
+    "replace(source, rtrim(source, replace(source, '/', '')), ''), sha256, ?, ?, ? FROM %s WHERE sha256 = ?",
+    event->quarantined ? "quarantine" : "plugin_file");
+  const char *plugins = event->quarantined
+                            ? "INSERT INTO install_event_plugin (event, id, version, kind) SELECT last_insert_rowid(), id, "
+                              "version, kind FROM quarantine_plugin p JOIN quarantine q ON q.sha256 = p.sha256 WHERE "
+                              "p.sha256 = ?"
+                            : "INSERT INTO install_event_plugin (event, id, version, kind) SELECT last_insert_rowid(), id, "
+                              "version, kind FROM plugin WHERE sha256 = ?";
+  return weft_database_run(registrar->database, error, file, "isssss", g_get_real_time() / G_USEC_PER_SEC, event->what,
+                           event->code, event->reason, user, event->sha256) &&
+         weft_database_run(registrar->database, error, plugins, "s", event->sha256);
 }
 
-gboolean weft_registrar_event_of(WeftRegistrar *registrar, const char *what, const char *from, const char *sha256,
-                                 const char *code, const char *reason, GPtrArray *names, GError **error)
+gboolean weft_registrar_event_of(WeftRegistrar *registrar, const WeftFileEvent *event, GPtrArray *names, GError **error)
 {
-  gboolean installed = strcmp(from, "plugin") == 0;
   g_autoptr(GPtrArray) own = g_ptr_array_new_with_free_func(g_free);
-  if (!names_of(registrar, installed, sha256, own, error))
+  if (!names_of(registrar, !event->quarantined, event->sha256, own, error))
     return FALSE;
   if (own->len == 0)
     return TRUE;
@@ -48,8 +44,8 @@ gboolean weft_registrar_event_of(WeftRegistrar *registrar, const char *what, con
     g_ptr_array_add(names, g_strdup(g_ptr_array_index(own, i)));
   g_ptr_array_add(own, NULL);
   g_autofree char *object = g_strjoinv(", ", (char **)own->pdata);
-  return insert_event(registrar, what, installed, sha256, code, reason, error) &&
-         weft_audit_note(registrar->database, what, object, sha256, reason, error);
+  return insert_event(registrar, event, error) &&
+         weft_audit_note(registrar->database, event->what, object, event->sha256, event->reason, error);
 }
 
 typedef struct {
@@ -92,8 +88,10 @@ static gboolean delete_rows(WeftRegistrar *registrar, gpointer data, GError **er
     return FALSE;
   for (guint i = 0; i < removal->files->len; i++) {
     const char *sha256 = g_ptr_array_index(removal->files, i);
-    if (!weft_registrar_event_of(registrar, "removed", "plugin", sha256, NULL, NULL, removal->names, error) ||
-        !weft_registrar_event_of(registrar, "removed", "quarantine", sha256, NULL, NULL, removal->names, error) ||
+    WeftFileEvent installed = {.what = "removed", .sha256 = sha256};
+    WeftFileEvent quarantined = {.what = "removed", .sha256 = sha256, .quarantined = TRUE};
+    if (!weft_registrar_event_of(registrar, &installed, removal->names, error) ||
+        !weft_registrar_event_of(registrar, &quarantined, removal->names, error) ||
         !weft_database_run(registrar->database, error, "DELETE FROM plugin_file WHERE sha256 = ?", "s", sha256) ||
         !weft_database_run(registrar->database, error, "DELETE FROM quarantine WHERE sha256 = ?", "s", sha256) ||
         !weft_database_run(registrar->database, error, "DELETE FROM plugin_state WHERE sha256 = ?", "s", sha256))
@@ -165,9 +163,9 @@ static gboolean move_rows(WeftRegistrar *registrar, gpointer data, GError **erro
     return not_there(registrar, release, "in quarantine", error);
   for (guint i = 0; i < release->files->len; i++) {
     const char *sha256 = g_ptr_array_index(release->files, i);
+    WeftFileEvent event = {.what = "released", .sha256 = sha256, .quarantined = TRUE, .reason = release->reason};
     if (!check_free(registrar, release, sha256, error) ||
-        !weft_registrar_event_of(registrar, "released", "quarantine", sha256, "released", release->reason, release->names,
-                                 error) ||
+        !weft_registrar_event_of(registrar, &event, release->names, error) ||
         !weft_database_run(database, error,
                            "INSERT INTO plugin_file (sha256, n_bytes, machine, name, version, licence, contract, manifest, "
                            "source, bundled, installed_at) SELECT sha256, n_bytes, machine, name, version, licence, "
@@ -277,8 +275,9 @@ static gboolean delete_quarantine(WeftRegistrar *registrar, gpointer data, GErro
   const GPtrArray *garbage = data;
   for (guint i = 0; i < garbage->len; i++) {
     const WeftGarbage *each = g_ptr_array_index(garbage, i);
+    WeftFileEvent event = {.what = "removed", .sha256 = each->sha256, .quarantined = TRUE, .reason = "removed by gc"};
     if (strcmp(each->what, "quarantine") == 0 &&
-        (!weft_registrar_event_of(registrar, "removed", "quarantine", each->sha256, "gc", "removed by gc", NULL, error) ||
+        (!weft_registrar_event_of(registrar, &event, NULL, error) ||
          !weft_database_run(registrar->database, error, "DELETE FROM quarantine WHERE sha256 = ?", "s", each->sha256)))
       return FALSE;
   }

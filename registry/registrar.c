@@ -191,13 +191,13 @@ GPtrArray *weft_registrar_orphans(WeftRegistrar *registrar, GPtrArray *lost, GEr
 
 static gboolean record_lost(WeftRegistrar *registrar, gpointer data, GError **error)
 {
-  static const char *const tables[] = {"plugin", "quarantine"};
   const GPtrArray *lost = data;
   for (guint i = 0; i < 2 * lost->len; i++) {
     const char *sha256 = g_ptr_array_index(lost, i / 2);
     g_autofree char *path = weft_store_path(registrar->folder, sha256);
     g_autofree char *reason = g_strconcat("its file was no longer in the store: ", path, NULL);
-    if (!weft_registrar_event_of(registrar, "lost", tables[i % 2], sha256, "lost", reason, NULL, error))
+    WeftFileEvent event = {.what = "lost", .sha256 = sha256, .quarantined = i % 2, .code = "lost", .reason = reason};
+    if (!weft_registrar_event_of(registrar, &event, NULL, error))
       return FALSE;
   }
   for (guint i = 0; i < lost->len; i++) {
