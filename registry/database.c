@@ -318,6 +318,17 @@ WeftDatabase *weft_database_open_file(const WeftSchema *schema, const char *fold
   return NULL;
 }
 
+WeftDatabase *weft_database_open_read_only(const WeftSchema *schema, const char *folder, GError **error)
+{
+  g_autoptr(WeftDatabase) database = g_new0(WeftDatabase, 1);
+  database->folder = g_canonicalize_filename(folder, NULL);
+  database->schema = schema;
+  g_autofree char *path = g_build_filename(database->folder, schema->file, NULL);
+  if (open_read_only(database, path, error) && check_schema(database, error))
+    return g_steal_pointer(&database);
+  return NULL;
+}
+
 WeftDatabase *weft_database_open(const char *folder, WeftDatabaseMode mode, GError **error)
 {
   return weft_database_open_file(&weft_schema_catalogue, folder, mode, error);

@@ -47,6 +47,8 @@ WeftDatabase *weft_database_open(const char *folder, WeftDatabaseMode mode, GErr
 /** That database of the folder. */
 WeftDatabase *weft_database_open_file(const WeftSchema *schema, const char *folder, WeftDatabaseMode mode,
                                       GError **error);
+/** An existing one, without writing anything. */
+WeftDatabase *weft_database_open_read_only(const WeftSchema *schema, const char *folder, GError **error);
 void weft_database_close(WeftDatabase *database);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(WeftDatabase, weft_database_close)
 

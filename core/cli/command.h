@@ -28,6 +28,8 @@ extern const WeftCommand weft_command_run;
 extern const WeftCommand weft_command_eval;
 extern const WeftCommand weft_command_pipeline;
 extern const WeftCommand weft_command_plugin;
+extern const WeftCommand weft_command_catalogue;
+extern const WeftCommand weft_command_audit;
 extern const WeftCommand weft_command_model;
 extern const WeftCommand weft_command_asset;
 

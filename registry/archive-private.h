@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/** @file archive-private.h  Shared by the files of backups. */
+#ifndef WEFT_ARCHIVE_PRIVATE_H
+#define WEFT_ARCHIVE_PRIVATE_H
+
+#include "archive.h"
+#include "database.h"
+
+/** Bytes of one row of a backup. */
+#define WEFT_ARCHIVE_CHUNK_BYTES (4 << 20)
+
+/** Steps of a backup file's schema. */
+extern const WeftSchemaStep weft_archive_steps[1];
+
+/** Digests of the store that the rows of a catalogue name: caller frees with g_ptr_array_unref. */
+GPtrArray *weft_archive_digests(WeftDatabase *catalogue, GError **error);
+
+#endif
