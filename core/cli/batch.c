@@ -2,6 +2,7 @@
 #include "batch.h"
 
 #include "command.h"
+#include "given.h"
 #include "lines.h"
 #include "progress.h"
 #include <errno.h>
@@ -30,7 +31,7 @@ static gboolean run_lines(Reading *reading, WeftLine *lines, guint n, guint64 fi
   g_autofree json_t **answers = g_new0(json_t *, n);
   for (guint i = 0; i < n; i++) {
     weft_line_settle(&lines[i]);
-    queries[i].inputs = lines[i].values;
+    weft_line_query(&lines[i], &queries[i]);
     queries[i].seed = reading->batch->seed + first + i;
     queries[i].timeout_ns = reading->batch->timeout_ns;
   }
@@ -52,8 +53,10 @@ static gboolean run_all(Reading *reading, WeftLines *file, guint64 *n_answered)
   weft_progress_begin(&progress, weft_lines_n_bytes(file));
   gboolean written = TRUE;
   for (guint n = most; n == most && written;) {
-    for (n = 0; n < most && weft_lines_next(file, &lines[n]); n++)
+    for (n = 0; n < most && weft_lines_next(file, &lines[n]); n++) {
+      lines[n].context = weft_context_copy(reading->batch->context);
       weft_line_take(&lines[n], weft_session_revision(reading->session), NULL);
+    }
     if (n > 0)
       written = run_lines(reading, lines, n, *n_answered);
     *n_answered += n;

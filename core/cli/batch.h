@@ -11,6 +11,7 @@
 typedef struct {
   const char *path;   /**< the file, or - */
   guint64 seed;       /**< of the first line; each line adds one */
+  GArray *context;    /**< of struct weft_context_entry, of every line that does not say otherwise; borrowed */
   guint64 timeout_ns; /**< of each request; 0: none */
 } WeftBatch;
 

@@ -33,6 +33,9 @@ extern const WeftCommand weft_command_audit;
 extern const WeftCommand weft_command_model;
 extern const WeftCommand weft_command_asset;
 
+/** The options of `weft run` without their dashes, NULL-terminated: an input of such a name needs --in. */
+extern const char *const weft_run_options[];
+
 /** Prints usage and help of a command on standard output; answers WEFT_EXIT_OK. */
 int weft_command_help(const WeftCommand *command);
 /** Prints `weft COMMAND: message` and where to find help on standard error; answers WEFT_EXIT_USAGE. */

@@ -2,6 +2,7 @@
 #include "command.h"
 #include "cpus.h"
 #include "evalreport.h"
+#include "given.h"
 #include "manifest.h"
 #include "options.h"
 #include "progress.h"
@@ -29,7 +30,7 @@ static const char help[] =
     "  --seed N                 of requests, shuffles and the bootstrap (0)\n"
     "  --out FILE.jsonl         every answer, with $expect and $id\n"
     "  --json                   the report as weft.eval/1\n"
-    "  --isolate, --timeout, --threads, --catalogue   as in weft run\n\n"
+    "  --isolate, --timeout, --threads, --catalogue, --set, --context   as in weft run\n\n"
     "exit codes: 0 evaluated; 1 a requirement is not met, or a request failed and none speaks of `failed`;\n"
     "            2 options or data are wrong; 4 the pipeline file or the catalogue cannot be used\n";
 
@@ -40,7 +41,8 @@ const WeftCommand weft_command_eval = {"eval", "PIPELINE DATA.jsonl [OPTION]..."
 
 typedef struct {
   const char *pipeline, *data, *by, *positive, *out;
-  GPtrArray *metrics, *requirements, *masked, *shuffled; /* texts */
+  GPtrArray *metrics, *requirements, *masked, *shuffled, *set, *given; /* texts */
+  GArray *context; /* of struct weft_context_entry: of every line that does not say otherwise */
   gboolean json, help;
   guint64 seed, timeout_ns, n_rounds, n_threads;
   WeftSessionOptions session;
@@ -71,6 +73,8 @@ static int parse(Eval *e, int argc, char **argv)
     {"by", WEFT_OPTION_TEXT, &e->by, 0, 0},
     {"mask", WEFT_OPTION_LIST, e->masked, 0, 0},
     {"shuffle", WEFT_OPTION_LIST, e->shuffled, 0, 0},
+    {"set", WEFT_OPTION_LIST, e->set, 0, 0},
+    {"context", WEFT_OPTION_LIST, e->given, 0, 0},
     {"positive", WEFT_OPTION_TEXT, &e->positive, 0, 0},
     {"bootstrap", WEFT_OPTION_COUNT, &e->n_rounds, 0, 1000000},
     {"seed", WEFT_OPTION_COUNT, &e->seed, 0, G_MAXUINT64},
@@ -83,6 +87,10 @@ static int parse(Eval *e, int argc, char **argv)
     {"help", WEFT_OPTION_FLAG, &e->help, 0, 0}};
   WeftArguments arguments = {&weft_command_eval, table, G_N_ELEMENTS(table), words, 2, 0};
   int code = weft_options_parse(&arguments, argc, argv);
+  for (guint i = 0; code == WEFT_EXIT_OK && i < e->set->len; i++)
+    code = weft_given_set(&weft_command_eval, e->set->pdata[i], &e->session.variables);
+  for (guint i = 0; code == WEFT_EXIT_OK && i < e->given->len; i++)
+    code = weft_context_take(&weft_command_eval, e->given->pdata[i], e->context);
   if (code != WEFT_EXIT_OK || e->help)
     return code;
   e->pipeline = words[0];
@@ -264,9 +272,10 @@ static guint run_some(const Eval *e, WeftSession *session, WeftEvaluation *evalu
   for (guint i = 0; i < n; i++) {
     lines[i].number = g_array_index(e->numbers, guint64, first + i);
     lines[i].object = json_incref(e->objects->pdata[first + i]);
+    lines[i].context = weft_context_copy(e->context);
     weft_line_take(&lines[i], weft_session_revision(session), (const char *const *)e->fields->pdata);
     weft_line_settle(&lines[i]);
-    queries[i].inputs = lines[i].values;
+    weft_line_query(&lines[i], &queries[i]);
     queries[i].seed = e->seed + first + i;
     queries[i].timeout_ns = e->timeout_ns;
   }
@@ -392,6 +401,7 @@ static int evaluate_file(Eval *e)
 static int run(int argc, char **argv)
 {
   Eval e = {.n_rounds = WEFT_BOOTSTRAP_ROUNDS, .metrics = g_ptr_array_new(), .requirements = g_ptr_array_new(),
+            .set = g_ptr_array_new(), .given = g_ptr_array_new(), .context = weft_context_new(),
             .masked = g_ptr_array_new(), .shuffled = g_ptr_array_new(),
             .objects = g_ptr_array_new_with_free_func((GDestroyNotify)json_decref),
             .numbers = g_array_new(FALSE, FALSE, sizeof(guint64)), .fields = g_ptr_array_new()};
@@ -400,6 +410,10 @@ static int run(int argc, char **argv)
     code = e.help ? weft_command_help(&weft_command_eval) : evaluate_file(&e);
   g_ptr_array_unref(e.metrics);
   g_ptr_array_unref(e.requirements);
+  g_ptr_array_unref(e.set);
+  g_ptr_array_unref(e.given);
+  g_array_unref(e.context);
+  weft_variables_free(e.session.variables);
   g_ptr_array_unref(e.masked);
   g_ptr_array_unref(e.shuffled);
   g_ptr_array_unref(e.objects);

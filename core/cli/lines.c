@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lines.h"
 
+#include "given.h"
 #include "input.h"
 #include "manifest.h"
 #include <errno.h>
@@ -136,8 +137,14 @@ static void take_key(WeftLine *line, const char *key, const json_t *value, const
 {
   if (strcmp(key, "$id") == 0 || strcmp(key, "$expect") == 0)
     return;
+  if (strcmp(key, "$context") == 0) {
+    g_autoptr(GError) error = NULL;
+    if (!weft_context_take_json(value, line->context, &error))
+      line_fail(line, "%s", error->message);
+    return;
+  }
   if (key[0] == '$') {
-    line_fail(line, "\"%s\": this version knows $id and $expect", key);
+    line_fail(line, "\"%s\": this version knows $id, $context and $expect", key);
     return;
   }
   for (guint i = 0; i < line->n_values; i++) {
@@ -155,6 +162,8 @@ void weft_line_take(WeftLine *line, WeftRevision *revision, const char *const *o
 {
   const WeftRevisionInput *inputs = weft_revision_inputs(revision, &line->n_values);
   line->values = g_new0(WeftValue, line->n_values + 1);
+  if (!line->context)
+    line->context = weft_context_new();
   const char *key;
   json_t *value;
   json_object_foreach(line->object, key, value)
@@ -162,6 +171,13 @@ void weft_line_take(WeftLine *line, WeftRevision *revision, const char *const *o
     if (!other || !g_strv_contains(other, key))
       take_key(line, key, value, inputs);
   }
+}
+
+void weft_line_query(const WeftLine *line, WeftQuery *query)
+{
+  query->inputs = line->values;
+  query->context = (const struct weft_context_entry *)(const void *)line->context->data;
+  query->n_context = line->context->len;
 }
 
 void weft_line_settle(WeftLine *line)
@@ -185,6 +201,7 @@ void weft_line_clear(WeftLine *line)
     g_clear_error(&line->values[i].error);
   }
   g_free(line->values);
+  g_clear_pointer(&line->context, g_array_unref);
   json_decref(line->object);
   g_clear_error(&line->error);
   memset(line, 0, sizeof *line);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file lines.h
- * Requests as JSON lines: one object of inputs a line, with $id and $expect.
+ * Requests as JSON lines: one object of inputs a line, with $id, $context and $expect.
  *
  *     g_autoptr(WeftLines) lines = weft_lines_open("data.jsonl", &error);
  *     WeftLine line = {0};
@@ -31,6 +31,7 @@ typedef struct {
   GError *error;     /**< of the line as a whole, not of one value */
   WeftValue *values; /**< [inputs of the pipeline] since weft_line_take */
   guint n_values;
+  GArray *context;   /**< of struct weft_context_entry: what it held before weft_line_take, then $context of the line */
 } WeftLine;
 
 /** path: a file, or - for standard input. Errors: WEFT_ERROR, WEFT_BAD_INPUT. */
@@ -49,9 +50,12 @@ guint64 weft_lines_n_bytes_read(const WeftLines *lines);
 /**
  * Reads the values of the pipeline's inputs; keys that are neither an input
  * nor known are the line's error. other: keys that a command knows beside
- * them, NULL-terminated; NULL: none. May read files.
+ * them, NULL-terminated; NULL: none. `$context` replaces entries that
+ * line->context holds already. May read files.
  */
 void weft_line_take(WeftLine *line, WeftRevision *revision, const char *const *other);
+/** The inputs and the context of a query: borrowed from the line until clear. */
+void weft_line_query(const WeftLine *line, WeftQuery *query);
 /** The line's own error moves into its first value, so that the session answers it like any other. */
 void weft_line_settle(WeftLine *line);
 /** Of $id: borrowed until clear; NULL: none. */

@@ -39,7 +39,7 @@ static void print_ports(const char *title, const GPtrArray *ports)
 
 static void print_parameter(const WeftParamSpec *param)
 {
-  static const char *const types[] = {"text", "int", "number", "bool"};
+  static const char *const types[] = {"text", "int", "number", "bool", "asset"};
   printf("  %s: %s%s%s, ", param->name, types[param->type], param->unit ? " in " : "", param->unit ? param->unit : "");
   if (param->has_default)
     printf("default %s", param->default_text);

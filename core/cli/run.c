@@ -2,6 +2,7 @@
 #include "batch.h"
 #include "command.h"
 #include "cpus.h"
+#include "given.h"
 #include "input.h"
 #include "manifest.h"
 #include "print.h"
@@ -16,6 +17,9 @@ static const char help[] =
     "  --in NAME=VALUE        an input, also where its name is that of an option\n"
     "  --batch FILE.jsonl     one object of inputs a line, answers as JSON lines in the same order;\n"
     "                         paths are relative to the working directory, - is standard input\n"
+    "  --context KEY=VALUE    who asks: a key that the pipeline declares under context; in a batch for the lines\n"
+    "                         whose $context does not say otherwise\n"
+    "  --set NAME=VALUE       what ${NAME} in the pipeline file stands for\n"
     "  --json                 the whole answer, weft.answer/1; of a pipeline that is not good, weft.diagnostics/1\n"
     "  --explain              path, versions, weights, recorded values and times\n"
     "  --isolate none|all|NODE,...  exactly these nodes run in processes of their own; without it those\n"
@@ -43,6 +47,7 @@ typedef struct {
   guint64 seed, timeout_ns;
   WeftSessionOptions session;
   GPtrArray *given; /* of Given */
+  GArray *context;  /* of struct weft_context_entry */
 } Options;
 
 static void given_free(gpointer data)
@@ -75,8 +80,8 @@ static gboolean parse_time(const char *text, guint64 *ns)
   return TRUE;
 }
 
-static const char *const option_names[] = {"in", "batch", "json", "explain", "isolate", "timeout",
-                                           "seed", "threads", "catalogue", "context", "set", "help"};
+const char *const weft_run_options[] = {"in", "batch", "json", "explain", "isolate", "timeout",
+                                           "seed", "threads", "catalogue", "context", "set", "help", NULL};
 
 /* Answers -1: not one of the options that take a value. */
 static int take_option(Options *options, const char *name, const char *value)
@@ -110,9 +115,10 @@ static int take_option(Options *options, const char *name, const char *value)
       return weft_command_usage_error(&weft_command_run, "--threads %s: expected a number from 1 to %u", value,
                                       WEFT_THREADS_MAX);
     options->session.n_threads = (guint)n;
-  } else if (strcmp(name, "context") == 0 || strcmp(name, "set") == 0) {
-    return weft_command_usage_error(&weft_command_run, "--%s: this version has no %s yet", name,
-                                    name[0] == 'c' ? "context" : "variables");
+  } else if (strcmp(name, "context") == 0) {
+    return weft_context_take(&weft_command_run, value, options->context);
+  } else if (strcmp(name, "set") == 0) {
+    return weft_given_set(&weft_command_run, value, &options->session.variables);
   } else {
     return -1;
   }
@@ -152,7 +158,7 @@ static int parse(Options *options, int argc, char **argv)
     }
     const char *value = equals ? equals + 1 : i + 1 < argc ? argv[++i] : NULL;
     if (!value) {
-      const char *closest = weft_closest(name, option_names, G_N_ELEMENTS(option_names));
+      const char *closest = weft_closest(name, weft_run_options, G_N_ELEMENTS(weft_run_options) - 1);
       return weft_command_usage_error(&weft_command_run, "%s: a value is missing%s%s%s", word,
                                       closest && strcmp(closest, name) != 0 ? "; did you mean --" : "",
                                       closest && strcmp(closest, name) != 0 ? closest : "",
@@ -179,8 +185,8 @@ static int unknown_input(WeftRevision *revision, const Given *given)
     g_ptr_array_add(names, (gpointer)inputs[i].name);
     g_string_append_printf(list, "%s--%s", i ? ", " : "", inputs[i].name);
   }
-  for (guint i = 0; !given->by_in && i < G_N_ELEMENTS(option_names); i++)
-    g_ptr_array_add(names, (gpointer)option_names[i]);
+  for (guint i = 0; !given->by_in && weft_run_options[i]; i++)
+    g_ptr_array_add(names, (gpointer)weft_run_options[i]);
   const char *closest = weft_closest(given->name, (const char *const *)names->pdata, names->len);
   return weft_command_usage_error(&weft_command_run,
                                   "--%s%s is neither an input of %s (%s) nor an option%s%s%s", given->by_in ? "in " : "",
@@ -216,7 +222,9 @@ static int run_one(const Options *options, WeftSession *session)
   g_autofree WeftValue *values = g_new0(WeftValue, n + 1);
   int code = fill_values(options, revision, values);
   if (code == WEFT_EXIT_OK) {
-    WeftQuery query = {values, options->seed, options->timeout_ns};
+    WeftQuery query = {.inputs = values, .seed = options->seed, .timeout_ns = options->timeout_ns,
+                       .context = (const struct weft_context_entry *)(const void *)options->context->data,
+                       .n_context = options->context->len};
     json_t *answer = NULL;
     weft_session_run(session, &query, 1, &answer);
     g_autoptr(GHashTable) given = g_hash_table_new(g_str_hash, g_str_equal);
@@ -253,7 +261,8 @@ static int run_with(Options *options)
   if (options->given->len > 0)
     return weft_command_usage_error(&weft_command_run, "--batch and --%s: inputs of a batch stand in its lines",
                                     ((Given *)g_ptr_array_index(options->given, 0))->name);
-  WeftBatch batch = {options->batch, options->seed, options->timeout_ns};
+  WeftBatch batch = {.path = options->batch, .seed = options->seed, .timeout_ns = options->timeout_ns,
+                     .context = options->context};
   return weft_batch_run(session, &batch);
 }
 
@@ -261,9 +270,12 @@ static int run(int argc, char **argv)
 {
   Options options = {0};
   options.given = g_ptr_array_new_with_free_func(given_free);
+  options.context = weft_context_new();
   int code = parse(&options, argc, argv);
   if (code == WEFT_EXIT_OK)
     code = options.help ? weft_command_help(&weft_command_run) : run_with(&options);
   g_ptr_array_unref(options.given);
+  g_array_unref(options.context);
+  weft_variables_free(options.session.variables);
   return code;
 }

@@ -8,6 +8,7 @@
 
 #include "literal.h"
 #include <jansson.h>
+#include <stdlib.h>
 #include <string.h>
 
 void weft_unknown_asset(WeftDiagnostics *diagnostics, const WeftPipeline *pipeline, const WeftYaml *at, const char *name,
@@ -105,7 +106,7 @@ static const WeftYaml *document_of(WeftBuilder *builder, guint i, char **problem
   }
   g_autoptr(WeftDiagnostics) faults = weft_diagnostics_new(path);
   document = weft_yaml_parse(text, n_bytes, faults);
-  if (document && document->kind == WEFT_YAML_MAP) {
+  if (document && document->kind == WEFT_YAML_MAP && faults->n_errors == 0) {
     g_hash_table_insert(builder->revision->documents, g_strdup(path), document);
     return document;
   }
@@ -154,6 +155,43 @@ const WeftYaml *weft_asset_entry(WeftBuilder *builder, guint i, const char *key,
   return NULL;
 }
 
+/* {"LANGUAGE": "text"}, "" for a text without one. */
+static char *entry_json(const WeftYaml *entry)
+{
+  json_t *object = json_object();
+  if (entry->kind == WEFT_YAML_SCALAR)
+    json_object_set_new(object, "", json_string(entry->text));
+  for (guint i = 0; entry->kind == WEFT_YAML_MAP && i < weft_yaml_n(entry); i++)
+    json_object_set_new(object, weft_yaml_key(entry, i)->text, json_string(weft_yaml_item(entry, i)->text));
+  char *dumped = json_dumps(object, JSON_COMPACT), *text = g_strdup(dumped);
+  free(dumped);
+  json_decref(object);
+  return text;
+}
+
+gboolean weft_step_use_asset(WeftBuilder *builder, WeftStep *step, const char *param, const WeftYaml *at)
+{
+  const WeftPipeline *pipeline = builder->pipeline;
+  const char *dot = strchr(at->text, '.');
+  g_autofree char *name = dot ? g_strndup(at->text, (gsize)(dot - at->text)) : g_strdup(at->text);
+  guint found = GPOINTER_TO_UINT(g_hash_table_lookup(pipeline->asset_index, name));
+  if (!found)
+    weft_unknown_asset(builder->diagnostics, pipeline, at, name, step->name);
+  if (!found || !weft_asset_use(builder, found - 1))
+    return FALSE;
+  const WeftYaml *entry = dot ? weft_asset_entry(builder, found - 1, dot + 1, at, step->name) : NULL;
+  if (dot && !entry)
+    return FALSE;
+  const WeftAsset *asset = weft_asset_at(pipeline, found - 1);
+  const char *label = builder->revision->asset_labels[found - 1];
+  WeftRevisionAsset use = {param, asset->name, label ? label : asset->path, builder->revision->asset_digests[found - 1],
+                           entry ? weft_revision_keep(builder->revision, entry_json(entry)) : NULL};
+  if (!step->assets)
+    step->assets = g_array_new(FALSE, FALSE, sizeof use);
+  g_array_append_val(step->assets, use);
+  return TRUE;
+}
+
 static void add_message(WeftRevision *revision, guint step, guint verdict, const char *language, const char *text)
 {
   WeftMessage message = {step, verdict, language, text};
@@ -178,18 +216,6 @@ gboolean weft_step_take_messages(WeftBuilder *builder, const WeftStep *step)
     ok = entry && ok;
   }
   return ok;
-}
-
-char *weft_asset_entry_json(const WeftYaml *entry)
-{
-  json_t *object = json_object();
-  if (entry->kind == WEFT_YAML_SCALAR)
-    json_object_set_new(object, "", json_string(entry->text));
-  for (guint i = 0; entry->kind == WEFT_YAML_MAP && i < weft_yaml_n(entry); i++)
-    json_object_set_new(object, weft_yaml_key(entry, i)->text, json_string(weft_yaml_item(entry, i)->text));
-  char *text = json_dumps(object, JSON_COMPACT);
-  json_decref(object);
-  return text;
 }
 
 /* "de" serves "de-AT": whole subtags of the language asked for, from the left. */

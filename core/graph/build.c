@@ -153,6 +153,7 @@ void weft_step_clear(WeftStep *step)
   weft_worker_free(step->worker);
   g_clear_pointer(&step->bindings, g_array_unref);
   g_clear_pointer(&step->symbols, g_array_unref);
+  g_clear_pointer(&step->assets, g_array_unref);
 }
 
 /* Outputs of a source that the graph reads: all but the last, its state. */

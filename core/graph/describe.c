@@ -40,6 +40,10 @@ static void describe_node(WeftBuilder *builder, const WeftStep *step, WeftRevisi
     node->model = weft_model_label(builder->revision, (guint)step->node->model);
     node->model_digest = builder->revision->model_digests[step->node->model];
   }
+  if (step->assets) {
+    node->assets = (const WeftRevisionAsset *)(const void *)step->assets->data;
+    node->n_assets = step->assets->len;
+  }
   node->isolated = step->isolated;
   node->inputs = source_names(builder, step);
 }
@@ -111,9 +115,7 @@ static void describe_outputs(WeftBuilder *builder)
   }
 }
 
-/* Fields are closed by a zero byte and lines by a newline: no two descriptions run together. */
-static void add_line(GString *text, const char *first, ...) G_GNUC_NULL_TERMINATED;
-static void add_line(GString *text, const char *first, ...)
+void weft_digest_line(GString *text, const char *first, ...)
 {
   va_list fields;
   va_start(fields, first);
@@ -127,18 +129,21 @@ static void add_step(WeftBuilder *builder, GString *text, const WeftStep *step, 
 {
   char deadline[24];
   g_snprintf(deadline, sizeof deadline, "%" G_GUINT64_FORMAT, step->node ? step->node->deadline_ns : 0);
-  add_line(text, "node", node->name, node->plugin, node->version, node->sha256,
+  weft_digest_line(text, "node", node->name, node->plugin, node->version, node->sha256,
            node->model_digest ? node->model_digest : "", deadline, NULL);
   for (guint i = 0; i < step->found->spec->params->len; i++) {
     const struct weft_parameter *parameter = &step->parameters[i];
     char number[G_ASCII_DTOSTR_BUF_SIZE];
     g_ascii_dtostr(number, sizeof number, parameter->number);
-    add_line(text, "param", parameter->name,
-             parameter->type == WEFT_PARAMETER_TEXT ? parameter->text ? parameter->text : "" : number, NULL);
+    gboolean as_text = parameter->type == WEFT_PARAMETER_TEXT || parameter->type == WEFT_PARAMETER_ASSET;
+    weft_digest_line(text, "param", parameter->name, !as_text ? number : parameter->text ? parameter->text : "", NULL);
   }
+  for (guint i = 0; i < node->n_assets; i++)
+    weft_digest_line(text, "asset", node->assets[i].param, node->assets[i].digest, NULL);
+  weft_policy_digest(builder, step, text);
   for (guint i = 0; node->inputs[i]; i++) {
     const WeftBinding *binding = &g_array_index(step->bindings, WeftBinding, i);
-    add_line(text, "in", binding->key ? binding->key : binding->spec->name, node->inputs[i], NULL);
+    weft_digest_line(text, "in", binding->key ? binding->key : binding->spec->name, node->inputs[i], NULL);
   }
 }
 
@@ -147,19 +152,22 @@ static char *digest(WeftBuilder *builder)
   const WeftPipeline *pipeline = builder->pipeline;
   WeftRevision *revision = builder->revision;
   g_autoptr(GString) text = g_string_new(NULL);
-  add_line(text, "weft 1", pipeline->name, NULL);
+  weft_digest_line(text, "weft 1", pipeline->name, NULL);
   for (guint i = 0; i < pipeline->inputs->len; i++) {
     const WeftInput *input = weft_input_at(pipeline, i);
-    add_line(text, "input", input->name, input->type, input->optional ? "optional" : "required", NULL);
+    weft_digest_line(text, "input", input->name, input->type, input->optional ? "optional" : "required", NULL);
   }
+  for (guint i = 0; i < pipeline->context->len; i++)
+    weft_digest_line(text, "context", weft_context_at(pipeline, i)->name,
+                     weft_context_at(pipeline, i)->required ? "required" : "optional", NULL);
   weft_live_digest(pipeline, text);
   if (pipeline->require)
-    add_line(text, "require", pipeline->require_at->text, NULL);
+    weft_digest_line(text, "require", pipeline->require_at->text, NULL);
   for (guint s = 0; s < pipeline->n_steps; s++)
     add_step(builder, text, &revision->steps[s], &revision->nodes[s]);
   for (guint i = 0; i < pipeline->outputs->len; i++) {
     const WeftStep *step = &revision->steps[weft_reference_at(pipeline->outputs, i)->step];
-    add_line(text, "output", revision->outputs[i].name, step->name, revision->outputs[i].port->name, NULL);
+    weft_digest_line(text, "output", revision->outputs[i].name, step->name, revision->outputs[i].port->name, NULL);
   }
   return g_compute_checksum_for_data(G_CHECKSUM_SHA256, (const guchar *)text->str, text->len);
 }

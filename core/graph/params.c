@@ -8,13 +8,13 @@
 
 typedef struct {
   WeftBuilder *builder;
-  const WeftStep *step;
+  WeftStep *step;
   const WeftParamSpec *spec;
   const WeftYaml *at;
   const char *text;
 } Given;
 
-static const char *const type_names[] = {"a text", "a whole number", "a number", "true or false"};
+static const char *const type_names[] = {"a text", "a whole number", "a number", "true or false", "the name of an asset"};
 
 static WeftDiagnostic *fault_at(const Given *given, const char *code, const char *problem)
 {
@@ -112,6 +112,8 @@ static gboolean take_value(const Given *given, struct weft_parameter *out)
     return wrong_type(given);
   if (out->type == WEFT_PARAMETER_TEXT)
     return take_choice(given);
+  if (out->type == WEFT_PARAMETER_ASSET)
+    return weft_step_use_asset(given->builder, given->step, given->spec->name, given->at);
   if (out->type != WEFT_PARAMETER_BOOL)
     return take_number(given, literal, out);
   out->integer = literal.boolean;

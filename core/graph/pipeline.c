@@ -153,10 +153,11 @@ static gboolean take_root(WeftReader *reader)
   return TRUE;
 }
 
-WeftPipeline *weft_pipeline_parse(const char *text, gsize n_bytes, const char *path, WeftDiagnostics *diagnostics)
+WeftPipeline *weft_pipeline_parse(const char *text, gsize n_bytes, const char *path, WeftVariables *variables,
+                                  WeftDiagnostics *diagnostics)
 {
   guint n_before = diagnostics->n_errors;
-  WeftYaml *root = weft_yaml_parse(text, n_bytes, diagnostics);
+  WeftYaml *root = weft_yaml_parse_with(text, n_bytes, variables, diagnostics);
   if (!root)
     return NULL;
   g_autoptr(WeftPipeline) pipeline = g_new0(WeftPipeline, 1);
@@ -217,7 +218,7 @@ static char *read_file(const char *path, gsize *n_bytes, GError **error)
   return (char *)g_byte_array_free(bytes, FALSE);
 }
 
-WeftPipeline *weft_pipeline_load(const char *path, WeftDiagnostics *diagnostics)
+WeftPipeline *weft_pipeline_load(const char *path, WeftVariables *variables, WeftDiagnostics *diagnostics)
 {
   gsize n_bytes = 0;
   g_autoptr(GError) error = NULL;
@@ -226,7 +227,7 @@ WeftPipeline *weft_pipeline_load(const char *path, WeftDiagnostics *diagnostics)
     weft_diagnostics_add(diagnostics, "unreadable", 0, 0, "the file cannot be read: %s", error->message);
     return NULL;
   }
-  return weft_pipeline_parse(text, n_bytes, path, diagnostics);
+  return weft_pipeline_parse(text, n_bytes, path, variables, diagnostics);
 }
 
 void weft_pipeline_free(WeftPipeline *pipeline)

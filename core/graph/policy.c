@@ -196,3 +196,27 @@ void weft_step_fill_policy(const WeftBuilder *builder, const WeftStep *step, str
       node->refuses = policy->verdicts[v].refuses ? node->refuses | WEFT_REFUSES(v) : node->refuses & ~WEFT_REFUSES(v);
   }
 }
+
+void weft_policy_digest(const WeftBuilder *builder, const WeftStep *step, GString *text)
+{
+  static const char *const missing[] = {"mask", "degrade", "hold", "fail"};
+  const WeftNodePolicy *policy = policy_of(step);
+  char number[24];
+  if (policy && policy->when)
+    weft_digest_line(text, "when", policy->when->at->text, NULL);
+  for (guint i = 0; policy && policy->on_missing && i < policy->on_missing->len; i++) {
+    const WeftMissingDecl *decl = &g_array_index(policy->on_missing, WeftMissingDecl, i);
+    g_snprintf(number, sizeof number, "%" G_GUINT64_FORMAT, decl->policy.hold_ns);
+    weft_digest_line(text, "on_missing", decl->key ? decl->key : "", missing[decl->policy.missing], number, NULL);
+  }
+  if (policy && policy->on_error_at) {
+    g_snprintf(number, sizeof number, "%u", policy->n_retries);
+    weft_digest_line(text, "on_error", policy->on_error == WEFT_ON_ERROR_ABSENT ? "absent" : "fail", number, NULL);
+  }
+  for (guint v = 0; policy && v < WEFT_N_VERDICTS; v++) {
+    const WeftVerdictDecl *decl = &policy->verdicts[v];
+    if (decl->at)
+      weft_digest_line(text, "on_verdict", weft_verdict_names[v], decl->at->text,
+                       decl->asset >= 0 ? builder->revision->asset_digests[decl->asset] : "", NULL);
+  }
+}

@@ -65,6 +65,7 @@ typedef struct {
   struct weft_worker *worker;
   struct weft_limits limits;
   guint64 n_scratch_bytes;
+  GArray *assets;                    /* of WeftRevisionAsset: of its parameters; NULL: none */
   struct weft_condition condition;   /* n_steps 0: none */
   guint graph_node, first_value;
 } WeftStep;
@@ -188,8 +189,8 @@ void weft_assets_warn_unused(WeftBuilder *builder);
 /** The entry of an asset that is a map of texts: a text or a map language -> text; NULL: reported. */
 const WeftYaml *weft_asset_entry(WeftBuilder *builder, guint asset, const char *key, const WeftYaml *at,
                                  const char *node);
-/** {"LANGUAGE": "text"}, "" for a text without one; caller frees with free. */
-char *weft_asset_entry_json(const WeftYaml *entry);
+/** Notes that a parameter of the step names an asset, or an entry of one. */
+gboolean weft_step_use_asset(WeftBuilder *builder, WeftStep *step, const char *param, const WeftYaml *at);
 /** Keeps the messages that `on_verdict` names. */
 gboolean weft_step_take_messages(WeftBuilder *builder, const WeftStep *step);
 
@@ -224,6 +225,11 @@ struct weft_step_setup {
 };
 void weft_step_setup_init(struct weft_step_setup *setup, WeftBuilder *builder, const WeftStep *step);
 void weft_files_free(gpointer bytes);
+
+/** A line of what the digest is over: fields closed by a zero byte, so that no two descriptions run together. */
+void weft_digest_line(GString *text, const char *first, ...) G_GNUC_NULL_TERMINATED;
+/** policy.c: the policies of a step. */
+void weft_policy_digest(const WeftBuilder *builder, const WeftStep *step, GString *text);
 
 /* describe.c: the digest and what revision.h tells, after every step has its place in the graph. */
 void weft_revision_describe(WeftBuilder *builder);

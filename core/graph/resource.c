@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `model/FILE` of a step: read into memory, never mapped, since the folder is
- * the user's and may change under us. A file that two steps open is read once.
+ * `model/FILE` and `asset/PARAMETER` of a step: read into memory, never mapped,
+ * since the files are the user's and may change under us. A file that two
+ * steps open is read once.
  */
 #include "resolve.h"
 
@@ -62,22 +63,33 @@ static gboolean read_all(int fd, Bytes *bytes)
   return TRUE;
 }
 
+/* A file, and how messages speak of it. */
+typedef struct {
+  const char *path;
+  const char *what;   /* `model "vit": file "config.json"` */
+  const char *absent; /* all that is said where it is not there */
+  const char *name;   /* of a model's file; NULL: an asset */
+  const char *digest; /* of an asset */
+} Place;
+
 /* The digest of a file: of the catalogue's it is known. Caller frees with g_free. */
-static char *digest_of(const struct weft_step_setup *self, const char *name, const char *path)
+static char *digest_of(const struct weft_step_setup *self, const Place *place)
 {
+  if (!place->name)
+    return g_strdup(place->digest);
   const WeftArtifactRow *row = self->builder->revision->model_rows[self->step->node->model];
   for (guint i = 0; row && i < row->files->len; i++) {
     const WeftArtifactFile *file = row->files->pdata[i];
-    if (strcmp(file->name, name) == 0)
+    if (strcmp(file->name, place->name) == 0)
       return g_strdup(file->sha256);
   }
-  return weft_catalogue_file_digest(self->builder->catalogue, path, NULL);
+  return weft_catalogue_file_digest(self->builder->catalogue, place->path, NULL);
 }
 
 /* Equal bytes have equal digests, and so equal ids, in every revision of this process. */
-static guint64 id_of(const struct weft_step_setup *self, const char *name, const char *path)
+static guint64 id_of(const struct weft_step_setup *self, const Place *place)
 {
-  g_autofree char *digest = digest_of(self, name, path);
+  g_autofree char *digest = digest_of(self, place);
   g_autofree char *head = g_strndup(digest ? digest : "", 16);
   return g_ascii_strtoull(head, NULL, 16);
 }
@@ -90,16 +102,13 @@ static gboolean name_is_sound(const char *name)
   return !g_strv_contains((const char *const *)parts, "..");
 }
 
-static weft_status read_file(struct weft_step_setup *self, const char *name, guint32 flags, const char *path,
-                             const Bytes **out)
+static weft_status read_file(struct weft_step_setup *self, const Place *place, guint32 flags, const Bytes **out)
 {
-  const WeftModel *model = weft_model_at(self->builder->pipeline, self->step->node->model);
-  int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  int fd = open(place->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0 && errno == ENOENT && (flags & WEFT_RESOURCE_OPTIONAL))
     return WEFT_OK;
   if (fd < 0 && errno == ENOENT)
-    return fail(&self->setup, WEFT_BAD_CONFIG, "model \"%s\" has no file \"%s\" (folder \"%s\")", model->name, name,
-                model->path);
+    return fail(&self->setup, WEFT_BAD_CONFIG, "%s", place->absent);
   Bytes *bytes = g_new0(Bytes, 1);
   gboolean ok = fd >= 0 && read_all(fd, bytes);
   int problem = errno;
@@ -107,30 +116,92 @@ static weft_status read_file(struct weft_step_setup *self, const char *name, gui
     close(fd);
   if (!ok) {
     weft_files_free(bytes);
-    return fail(&self->setup, problem == ENOMEM ? WEFT_NO_MEMORY : WEFT_BAD_CONFIG,
-                "model \"%s\": file \"%s\" cannot be read: %s", model->name, name, g_strerror(problem));
+    return fail(&self->setup, problem == ENOMEM ? WEFT_NO_MEMORY : WEFT_BAD_CONFIG, "%s cannot be read: %s", place->what,
+                g_strerror(problem));
   }
-  bytes->id = id_of(self, name, path);
-  g_hash_table_insert(self->builder->revision->files, g_strdup(path), bytes);
+  bytes->id = id_of(self, place);
+  g_hash_table_insert(self->builder->revision->files, g_strdup(place->path), bytes);
   *out = bytes;
   return WEFT_OK;
+}
+
+static weft_status open_model(struct weft_step_setup *self, const char *name, guint32 flags, const Bytes **out)
+{
+  if (!self->step->node || self->step->node->model < 0) {
+    if (flags & WEFT_RESOURCE_OPTIONAL)
+      return WEFT_OK;
+    return fail(&self->setup, WEFT_BAD_CONFIG, "the node has no model, and so no \"model/%s\"", name);
+  }
+  const WeftModel *model = weft_model_at(self->builder->pipeline, self->step->node->model);
+  g_autofree char *path =
+      g_build_filename(self->builder->revision->model_folders[self->step->node->model], name, NULL);
+  *out = g_hash_table_lookup(self->builder->revision->files, path);
+  if (*out)
+    return WEFT_OK;
+  g_autofree char *what = g_strdup_printf("model \"%s\": file \"%s\"", model->name, name);
+  g_autofree char *absent = g_strdup_printf("model \"%s\" has no file \"%s\" (folder \"%s\")", model->name, name,
+                                            model->path);
+  Place place = {.path = path, .what = what, .absent = absent, .name = name};
+  return read_file(self, &place, flags, out);
+}
+
+/* The texts of one entry, under a name that no path has. */
+static weft_status take_json(struct weft_step_setup *self, const char *json, const Bytes **out)
+{
+  g_autofree char *digest = g_compute_checksum_for_string(G_CHECKSUM_SHA256, json, -1);
+  g_autofree char *key = g_strconcat("json:", digest, NULL), *head = g_strndup(digest, 16);
+  *out = g_hash_table_lookup(self->builder->revision->files, key);
+  if (*out)
+    return WEFT_OK;
+  gsize n = strlen(json);
+  void *data = aligned_alloc(WEFT_ALIGNMENT, (n + WEFT_ALIGNMENT) / WEFT_ALIGNMENT * WEFT_ALIGNMENT);
+  if (!data)
+    return fail(&self->setup, WEFT_NO_MEMORY, "no memory for the texts of an asset");
+  Bytes *bytes = g_new0(Bytes, 1);
+  *bytes = (Bytes){memcpy(data, json, n), n, g_ascii_strtoull(head, NULL, 16)};
+  g_hash_table_insert(self->builder->revision->files, g_steal_pointer(&key), bytes);
+  *out = bytes;
+  return WEFT_OK;
+}
+
+static weft_status open_asset(struct weft_step_setup *self, const char *param, guint32 flags, const Bytes **out)
+{
+  const WeftRevisionAsset *use = NULL;
+  for (guint i = 0; self->step->assets && i < self->step->assets->len; i++) {
+    if (strcmp(g_array_index(self->step->assets, WeftRevisionAsset, i).param, param) == 0)
+      use = &g_array_index(self->step->assets, WeftRevisionAsset, i);
+  }
+  if (!use && (flags & WEFT_RESOURCE_OPTIONAL))
+    return WEFT_OK;
+  if (!use)
+    return fail(&self->setup, WEFT_BAD_CONFIG, "no parameter \"%s\" names an asset, and so there is no \"asset/%s\"", param,
+                param);
+  if (use->json)
+    return take_json(self, use->json, out);
+  guint asset = GPOINTER_TO_UINT(g_hash_table_lookup(self->builder->pipeline->asset_index, use->name)) - 1;
+  const char *path = self->builder->revision->asset_paths[asset];
+  *out = g_hash_table_lookup(self->builder->revision->files, path);
+  if (*out)
+    return WEFT_OK;
+  g_autofree char *what = g_strdup_printf("asset \"%s\" (%s)", use->name, use->path);
+  g_autofree char *absent = g_strconcat(what, " is gone", NULL);
+  Place place = {.path = path, .what = what, .absent = absent, .digest = use->digest};
+  return read_file(self, &place, flags, out);
 }
 
 static weft_status resource_open(struct weft_setup *setup, const char *name, uint32_t flags, struct weft_resource *out)
 {
   struct weft_step_setup *self = (struct weft_step_setup *)setup;
+  const Bytes *bytes = NULL;
+  weft_status status;
   memset(out, 0, sizeof *out);
-  if (!g_str_has_prefix(name, "model/") || !name_is_sound(name + strlen("model/")))
-    return fail(setup, WEFT_BAD_CONFIG, "there is no resource \"%s\": resources are called model/FILE", name);
-  if (!self->step->node || self->step->node->model < 0) {
-    if (flags & WEFT_RESOURCE_OPTIONAL)
-      return WEFT_OK;
-    return fail(setup, WEFT_BAD_CONFIG, "the node has no model, and so no \"%s\"", name);
-  }
-  g_autofree char *path = g_build_filename(self->builder->revision->model_folders[self->step->node->model],
-                                           name + strlen("model/"), NULL);
-  const Bytes *bytes = g_hash_table_lookup(self->builder->revision->files, path);
-  weft_status status = bytes ? WEFT_OK : read_file(self, name + strlen("model/"), flags, path, &bytes);
+  if (g_str_has_prefix(name, "asset/"))
+    status = open_asset(self, name + strlen("asset/"), flags, &bytes);
+  else if (g_str_has_prefix(name, "model/") && name_is_sound(name + strlen("model/")))
+    status = open_model(self, name + strlen("model/"), flags, &bytes);
+  else
+    return fail(setup, WEFT_BAD_CONFIG, "there is no resource \"%s\": resources are called model/FILE and asset/PARAMETER",
+                name);
   if (bytes) {
     out->data = bytes->data;
     out->n_bytes = bytes->n_bytes;

@@ -10,6 +10,7 @@
 #include "catalogue.h"
 #include "diagnostic.h"
 #include "runtime.h"
+#include "variables.h"
 
 /*
  * How much one call of a node may hold where no plugin says it. Calls beyond
@@ -107,10 +108,20 @@ typedef struct {
   guint64 rotate_bytes;         /**< a new file from this size on; 0: never */
 } WeftRevisionSink;
 
+/** An asset that a parameter of a node names. */
+typedef struct {
+  const char *param;
+  const char *name, *path, *digest; /**< of the asset; path as the file says it,
+                                     or name@version of the catalogue */
+  const char *json;             /**< NULL: the asset as it is; otherwise the texts of one entry */
+} WeftRevisionAsset;
+
 typedef struct {
   const char *name, *plugin, *version, *kind, *sha256;
   guint graph_node;             /**< index in the graph, for weft_frame_node_ns; G_MAXUINT: a source, which is none */
   const char *model, *model_digest; /**< NULL without a model */
+  const WeftRevisionAsset *assets; /**< [n_assets] */
+  guint n_assets;
   gboolean isolated;
   const char *const *inputs;    /**< references as resolved, "see.tokens", NULL-terminated */
 } WeftRevisionNode;
@@ -132,10 +143,12 @@ typedef struct {
 /**
  * Parses only. NULL: diagnostics say why it cannot be read. Otherwise the
  * pipeline, perhaps with errors (in the diagnostics): weft_revision_build then
- * adds what else is wrong, so that one run tells all of it.
+ * adds what else is wrong, so that one run tells all of it. variables: what
+ * ${NAME} stands for; NULL: none is given.
  */
-WeftPipeline *weft_pipeline_parse(const char *text, gsize n_bytes, const char *path, WeftDiagnostics *diagnostics);
-WeftPipeline *weft_pipeline_load(const char *path, WeftDiagnostics *diagnostics);
+WeftPipeline *weft_pipeline_parse(const char *text, gsize n_bytes, const char *path, WeftVariables *variables,
+                                  WeftDiagnostics *diagnostics);
+WeftPipeline *weft_pipeline_load(const char *path, WeftVariables *variables, WeftDiagnostics *diagnostics);
 /** FALSE: there were errors; it can be checked, and weft_revision_build answers NULL. */
 gboolean weft_pipeline_is_sound(const WeftPipeline *pipeline);
 void weft_pipeline_free(WeftPipeline *pipeline);
@@ -186,6 +199,9 @@ const WeftRevisionFilter *weft_revision_filters(const WeftRevision *revision, gu
 const char *weft_revision_message(const WeftRevision *revision, guint graph_node, guint verdict, const char *language);
 /** Whether a request with these inputs (present[i] of input i) is complete; otherwise FALSE and what is missing. */
 gboolean weft_revision_require(const WeftRevision *revision, const gboolean *present, char **missing);
+
+/** Warns of inputs named like one of `options`, NULL-terminated: on the command line only --in reaches them. */
+void weft_pipeline_warn_options(const WeftPipeline *pipeline, const char *const *options, WeftDiagnostics *diagnostics);
 
 /** Graphviz text of a parsed pipeline; caller frees with g_free. */
 char *weft_pipeline_dot(const WeftPipeline *pipeline, const WeftRevision *revision);

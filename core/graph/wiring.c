@@ -316,3 +316,14 @@ void weft_pipeline_wire(WeftPipeline *pipeline, WeftDiagnostics *diagnostics)
   sort(pipeline, diagnostics);
   warn_unused(pipeline, diagnostics);
 }
+
+void weft_pipeline_warn_options(const WeftPipeline *pipeline, const char *const *options, WeftDiagnostics *diagnostics)
+{
+  for (guint i = 0; i < pipeline->inputs->len; i++) {
+    const WeftInput *input = weft_input_at(pipeline, i);
+    if (g_strv_contains(options, input->name))
+      weft_diagnostic_hint(weft_diagnostics_warn(diagnostics, "ambiguous", input->at->line, input->at->column, "the input "
+                                                 "\"%s\" is named like an option of weft run", input->name),
+                           "--in %s=VALUE reaches it, --%s does not", input->name, input->name);
+  }
+}

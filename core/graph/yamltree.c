@@ -19,6 +19,9 @@ typedef struct {
   WeftYaml *root;
   Open open[WEFT_PIPELINE_MAX_DEPTH];
   guint depth, n_values, n_documents;
+  gboolean expands;         /* ${NAME} means a variable */
+  WeftVariables *variables; /* NULL: none is given */
+  gsize n_expanded;         /* bytes of scalars with variables */
   gboolean stop;    /* nothing more is read */
   gboolean partial; /* the tree ends before the file: nothing can be said of what is missing */
 } Builder;
@@ -154,6 +157,34 @@ static void close_collection(Builder *builder)
   g_clear_pointer(&open->seen, g_hash_table_unref);
 }
 
+/* An error about a variable stands at its own place. */
+static void expand(Builder *builder, WeftYaml *yaml)
+{
+  WeftVariableFault bad;
+  char *text = weft_variables_expand(builder->variables, yaml->text, &bad);
+  if (text) {
+    g_free(yaml->text);
+    yaml->text = text;
+    builder->n_expanded += strlen(text);
+  }
+  if (builder->n_expanded > WEFT_PIPELINE_MAX_BYTES) {
+    weft_diagnostics_add(builder->diagnostics, "too-large", yaml->line, yaml->column, "with its variables put in, the file "
+                         "has more than %u bytes (WEFT_PIPELINE_MAX_BYTES)", WEFT_PIPELINE_MAX_BYTES);
+    builder->stop = builder->partial = TRUE;
+  }
+  if (text)
+    return;
+  yaml->reported = TRUE;
+  WeftDiagnostic *diagnostic = weft_diagnostics_add(builder->diagnostics, "variable", yaml->line, yaml->column +
+                                                    (guint)bad.offset + (yaml->plain ? 0 : 1), "%s", bad.message);
+  weft_diagnostic_hint(diagnostic, "%s", bad.hint);
+  if (bad.closest)
+    weft_diagnostic_hint(diagnostic, "did you mean \"%s\"? %s", bad.closest, bad.hint);
+  g_free(bad.message);
+  g_free(bad.hint);
+  g_free(bad.closest);
+}
+
 static void take_scalar(Builder *builder, const yaml_event_t *event)
 {
   const char *text = (const char *)event->data.scalar.value;
@@ -166,10 +197,8 @@ static void take_scalar(Builder *builder, const yaml_event_t *event)
   }
   yaml->plain = event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
   yaml->text = g_strdup(text);
-  if (strstr(text, "${")) {
-    fault(builder, event, "not-implemented", "not implemented yet: variables such as ${NAME}");
-    yaml->reported = TRUE;
-  }
+  if (builder->expands && strstr(text, "${"))
+    expand(builder, yaml);
   place(builder, yaml);
 }
 
@@ -290,8 +319,9 @@ static void build(Builder *builder, yaml_parser_t *parser, const char *text, gsi
   }
 }
 
-WeftYaml *weft_yaml_parse(const char *text, gsize n_bytes, WeftDiagnostics *diagnostics)
+static WeftYaml *parse(Builder *builder, const char *text, gsize n_bytes)
 {
+  WeftDiagnostics *diagnostics = builder->diagnostics;
   if (!bytes_are_sound(text, n_bytes, diagnostics))
     return NULL;
   if (n_bytes >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) { /* the byte order mark of some editors */
@@ -299,7 +329,6 @@ WeftYaml *weft_yaml_parse(const char *text, gsize n_bytes, WeftDiagnostics *diag
     n_bytes -= 3;
   }
   guint n_before = diagnostics->n_errors;
-  Builder builder = {.diagnostics = diagnostics};
   yaml_parser_t parser;
   if (!yaml_parser_initialize(&parser)) {
     weft_diagnostics_add(diagnostics, "memory", 0, 0, "no memory for the YAML parser");
@@ -307,15 +336,27 @@ WeftYaml *weft_yaml_parse(const char *text, gsize n_bytes, WeftDiagnostics *diag
   }
   yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
   yaml_parser_set_input_string(&parser, (const unsigned char *)text, n_bytes);
-  build(&builder, &parser, text, n_bytes);
+  build(builder, &parser, text, n_bytes);
   yaml_parser_delete(&parser);
-  for (guint i = 0; i < builder.depth; i++)
-    g_clear_pointer(&builder.open[i].seen, g_hash_table_unref);
-  if (diagnostics->n_errors == n_before && !builder.root)
+  for (guint i = 0; i < builder->depth; i++)
+    g_clear_pointer(&builder->open[i].seen, g_hash_table_unref);
+  if (diagnostics->n_errors == n_before && !builder->root)
     weft_diagnostic_hint(weft_diagnostics_add(diagnostics, "empty", 0, 0, "the file is empty"),
                          "a pipeline begins with the lines \"weft: 1\" and \"name: NAME\"");
-  if (!builder.partial)
-    return builder.root;
-  weft_yaml_free(builder.root);
+  if (!builder->partial)
+    return builder->root;
+  weft_yaml_free(builder->root);
   return NULL;
+}
+
+WeftYaml *weft_yaml_parse(const char *text, gsize n_bytes, WeftDiagnostics *diagnostics)
+{
+  Builder builder = {.diagnostics = diagnostics};
+  return parse(&builder, text, n_bytes);
+}
+
+WeftYaml *weft_yaml_parse_with(const char *text, gsize n_bytes, WeftVariables *variables, WeftDiagnostics *diagnostics)
+{
+  Builder builder = {.diagnostics = diagnostics, .expands = TRUE, .variables = variables};
+  return parse(&builder, text, n_bytes);
 }

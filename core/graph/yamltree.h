@@ -9,6 +9,7 @@
 #define WEFT_CORE_YAMLTREE_H
 
 #include "diagnostic.h"
+#include "variables.h"
 
 /** Largest pipeline file, bytes. */
 #define WEFT_PIPELINE_MAX_BYTES (16u << 20)
@@ -35,6 +36,8 @@ typedef struct {
  * also with errors that concern single values. Free with weft_yaml_free.
  */
 WeftYaml *weft_yaml_parse(const char *text, gsize n_bytes, WeftDiagnostics *diagnostics);
+/** The same of a file with variables in its scalars (variables.h). variables: NULL: none is given. */
+WeftYaml *weft_yaml_parse_with(const char *text, gsize n_bytes, WeftVariables *variables, WeftDiagnostics *diagnostics);
 void weft_yaml_free(WeftYaml *yaml);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(WeftYaml, weft_yaml_free)
 

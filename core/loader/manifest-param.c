@@ -42,6 +42,7 @@ static gboolean fits(const json_t *value, guint type)
   case WEFT_PARAMETER_TEXT: return json_is_string(value);
   case WEFT_PARAMETER_INT: return json_is_integer(value);
   case WEFT_PARAMETER_NUMBER: return json_is_number(value);
+  case WEFT_PARAMETER_ASSET: return json_is_string(value) && json_string_length(value) == 0;
   default: return json_is_boolean(value);
   }
 }
@@ -66,7 +67,8 @@ static void set_default(const json_t *value, WeftParamSpec *param)
 
 static gboolean parse_default(WeftJson *json, const json_t *object, WeftParamSpec *param)
 {
-  static const char *const wanted[] = {"a string", "an integer", "a number", "true or false"};
+  static const char *const wanted[] = {"a string", "an integer", "a number", "true or false",
+                                       "\"\" (no asset)"};
   const json_t *value = json_object_get(object, "default");
   if (!value)
     return TRUE;
@@ -88,7 +90,7 @@ static gboolean parse_default(WeftJson *json, const json_t *object, WeftParamSpe
 static gboolean parse_param(WeftJson *json, const json_t *object, WeftParamSpec *param)
 {
   static const char *const keys[] = {"name", "type", "default", "min", "max", "choices", "unit", "doc"};
-  static const char *const types[] = {"text", "int", "number", "bool"};
+  static const char *const types[] = {"text", "int", "number", "bool", "asset"};
   static const char *const units[] = {"ms", "Hz", "bytes", "ratio"};
   guint unit = 0;
   if (!weft_mjson_object(json, object, keys, G_N_ELEMENTS(keys)) || !weft_mjson_required(json, object, "name") ||

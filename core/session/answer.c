@@ -158,6 +158,14 @@ static json_t *node_of(const WeftRevisionNode *node, struct weft_frame *frame)
     json_object_set_new(one, "model", json_string(node->model));
     json_object_set_new(one, "model_digest", json_string(node->model_digest));
   }
+  json_t *assets = json_object();
+  for (guint i = 0; i < node->n_assets; i++)
+    json_object_set_new(assets, node->assets[i].param,
+                        json_pack("{s:s, s:s, s:s}", "asset", node->assets[i].name, "from", node->assets[i].path,
+                                  "digest", node->assets[i].digest));
+  if (node->n_assets)
+    json_object_set(one, "assets", assets);
+  json_decref(assets);
   json_t *from = json_array();
   for (guint i = 0; node->inputs && node->inputs[i]; i++)
     json_array_append_new(from, json_string(node->inputs[i]));

@@ -20,6 +20,7 @@ struct WeftSession {
   WeftPipeline *pipeline;
   WeftRevision *revision;
   WeftBuildOptions build;
+  WeftVariables *variables;
   char *worker_program, *isolate;
   WeftPluginRow *compute; /* NULL: none installed */
   const struct weft_compute *compute_table; /* NULL until a model asks for it */
@@ -70,6 +71,7 @@ WeftSession *weft_session_new(const WeftSessionOptions *options, GError **error)
   session->compute = weft_catalogue_find(session->catalogue, COMPUTE_PLUGIN, NULL, NULL);
   weft_host_set_finder(find_extension, session);
   session->build = options->build;
+  session->variables = options->variables;
   session->worker_program =
       options->build.worker_program ? g_strdup(options->build.worker_program) : weft_place_worker_program();
   session->isolate = g_strdup(options->build.isolate);
@@ -110,13 +112,19 @@ static void load_compute_of_workers(WeftSession *session)
 
 gboolean weft_session_load(WeftSession *session, const char *path, WeftDiagnostics *diagnostics)
 {
-  g_autoptr(WeftPipeline) pipeline = weft_pipeline_load(path, diagnostics);
+  g_autoptr(WeftPipeline) pipeline = weft_pipeline_load(path, session->variables, diagnostics);
   if (!pipeline)
     return FALSE;
+  const char *unused = weft_variables_unused(session->variables);
+  if (unused)
+    weft_diagnostics_add(diagnostics, "variable", 0, 0, "--set %s: nothing in the file uses the variable \"%s\"", unused,
+                         unused);
   WeftRevision *revision =
       weft_revision_build(pipeline, session->catalogue, session->runtime, &session->build, diagnostics);
-  if (!revision)
+  if (!revision || unused) {
+    weft_revision_free(revision);
     return FALSE;
+  }
   weft_revision_free(session->revision);
   weft_pipeline_free(session->pipeline);
   session->revision = revision;
@@ -150,8 +158,8 @@ guint weft_session_n_items_max(const WeftSession *session)
   return session->build.n_items_max;
 }
 
-/* What a query lacks before it runs: a value that could not be had, or inputs that `require` wants. */
-static GError *query_error(WeftSession *session, const WeftQuery *query, guint n_inputs)
+/* What a query lacks before it runs: a value that could not be had, inputs that `require` wants, its context. */
+static GError *query_error(WeftSession *session, const WeftQuery *query, guint n_inputs, struct weft_context *context)
 {
   g_autofree gboolean *present = g_new0(gboolean, n_inputs + 1);
   for (guint i = 0; i < n_inputs; i++) {
@@ -160,8 +168,11 @@ static GError *query_error(WeftSession *session, const WeftQuery *query, guint n
     present[i] = query->inputs[i].bytes != NULL;
   }
   g_autofree char *missing = NULL;
-  if (weft_revision_require(session->revision, present, &missing))
-    return NULL;
+  GError *error = NULL;
+  if (weft_revision_require(session->revision, present, &missing)) {
+    weft_revision_take_context(session->revision, query->context, query->n_context, context, &error);
+    return error;
+  }
   return g_error_new(WEFT_ERROR, WEFT_BAD_INPUT, "%s", missing);
 }
 
@@ -187,10 +198,12 @@ static void run_frame(WeftSession *session, const WeftQuery *queries, guint n, j
   weft_revision_inputs(session->revision, &n_inputs);
   g_autofree struct weft_request *requests = g_new0(struct weft_request, n);
   g_autofree struct weft_blob *blobs = g_new0(struct weft_blob, (gsize)n * n_inputs + 1);
+  g_autofree struct weft_context *contexts = g_new0(struct weft_context, n);
   g_autofree GError **errors = g_new0(GError *, n);
   for (guint i = 0; i < n; i++) {
-    errors[i] = query_error(session, &queries[i], n_inputs);
+    errors[i] = query_error(session, &queries[i], n_inputs, &contexts[i]);
     fill_request(&requests[i], blobs + (gsize)i * n_inputs, &queries[i], n_inputs, errors[i]);
+    requests[i].context = &contexts[i];
   }
   guint64 begin = now_ns();
   struct weft_frame *frame = NULL;

@@ -6,7 +6,7 @@
  *
  *     g_autoptr(WeftSession) session = weft_session_new(&options, &error);
  *     if (!weft_session_load(session, "digits.yaml", diagnostics)) ...
- *     WeftQuery query = {inputs, 0};
+ *     WeftQuery query = {.inputs = inputs};
  *     json_t *answer = NULL;
  *     weft_session_run(session, &query, 1, &answer);
  *     ... json_decref(answer)
@@ -22,6 +22,8 @@ typedef struct WeftSession WeftSession;
 typedef struct {
   const char *catalogue;     /**< with the bundled one instead of the search order; NULL: the search order */
   guint n_threads;           /**< 0: from affinity and cgroup */
+  WeftVariables *variables;  /**< what ${NAME} of a pipeline file stands for, borrowed until the session is freed;
+                                  NULL: none is given */
   WeftBuildOptions build;    /**< worker_program may be NULL: the one that came with the program */
 } WeftSessionOptions;
 
@@ -36,6 +38,8 @@ typedef struct {
   WeftValue *inputs;
   guint64 seed;              /**< of everything random in it */
   guint64 timeout_ns;        /**< from the start of the run; 0: none */
+  const struct weft_context_entry *context; /**< [n_context] borrowed until the run returns */
+  guint n_context;
 } WeftQuery;
 
 /** Errors: WEFT_ERROR with the status. [control thread] */

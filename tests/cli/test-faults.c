@@ -96,7 +96,7 @@ static json_t *ask(WeftSession *session, const char *text, guint64 timeout_ns)
 {
   g_autoptr(GBytes) bytes = g_bytes_new_static(text, strlen(text));
   WeftValue value = {bytes, NULL};
-  WeftQuery query = {&value, 0, timeout_ns};
+  WeftQuery query = {.inputs = &value, .timeout_ns = timeout_ns};
   json_t *answer = NULL;
   weft_session_run(session, &query, 1, &answer);
   g_assert_nonnull(answer);

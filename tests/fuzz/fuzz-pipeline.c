@@ -9,7 +9,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
   g_autoptr(WeftDiagnostics) diagnostics = weft_diagnostics_new("fuzz.yaml");
-  g_autoptr(WeftPipeline) pipeline = weft_pipeline_parse((const char *)data, size, "fuzz.yaml", diagnostics);
+  g_autoptr(WeftPipeline) pipeline = weft_pipeline_parse((const char *)data, size, "fuzz.yaml", NULL, diagnostics);
   g_autofree char *text = weft_diagnostics_text(diagnostics);
   gboolean good = pipeline && weft_pipeline_is_sound(pipeline);
   if (good != (diagnostics->n_errors == 0) || !g_utf8_validate(text, -1, NULL))

@@ -269,7 +269,7 @@ static struct weft_parameter parameter_of(WeftDriver *d, const WeftParamSpec *sp
   if (!text && !spec->has_default)
     g_error("parameter '%s' has no default", spec->name);
   p.text = text ? text : spec->default_text;
-  if (spec->type == WEFT_PARAMETER_TEXT)
+  if (spec->type == WEFT_PARAMETER_TEXT || spec->type == WEFT_PARAMETER_ASSET)
     return p;
   if (spec->type == WEFT_PARAMETER_BOOL)
     p.number = text ? g_str_equal(text, "true") : spec->default_number;

@@ -32,7 +32,7 @@ static const char digits[] =
 static WeftPipeline *parse(const char *text, gssize n, WeftDiagnostics **diagnostics)
 {
   *diagnostics = weft_diagnostics_new("t.yaml");
-  return weft_pipeline_parse(text, n < 0 ? strlen(text) : (gsize)n, "t.yaml", *diagnostics);
+  return weft_pipeline_parse(text, n < 0 ? strlen(text) : (gsize)n, "t.yaml", NULL, *diagnostics);
 }
 
 /* The file is refused, and its first error has this code, line and column. */
@@ -117,7 +117,7 @@ static void test_pipeline_syntax(void)
   expect(HEAD "inputs: {a: {type: \"te\\0xt\"}}\n", "zero-byte", 3, 20);
   expect("weft: 1\nname: \"\xff\"\n", "utf-8", 2, 8);
   expect_at("weft: 1\0\n", 9, "utf-8", 1, 8);
-  expect("weft: 1\nname: ${X}\n", "not-implemented", 2, 7);
+  expect("weft: 1\nname: ${X}\n" BODY, "variable", 2, 7);
 }
 
 static void test_pipeline_duplicate_key_in_large_map(void)

@@ -30,7 +30,7 @@ static Built build_with(const char *text, const WeftBuildOptions *options)
 {
   Built built = {.diagnostics = weft_diagnostics_new("t.yaml")};
   g_autofree char *path = g_build_filename(fixture.folder, "t.yaml", NULL);
-  built.pipeline = weft_pipeline_parse(text, strlen(text), path, built.diagnostics);
+  built.pipeline = weft_pipeline_parse(text, strlen(text), path, NULL, built.diagnostics);
   if (built.pipeline)
     built.revision =
         weft_revision_build(built.pipeline, fixture.catalogue, fixture.runtime, options, built.diagnostics);

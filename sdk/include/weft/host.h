@@ -64,6 +64,7 @@ struct weft_host {
 
   /**
    * Bytes of a resource by name: `model/FILE` is a file of the node's model,
+   * `asset/PARAMETER` the asset that a parameter names (manifest.h),
    * `self/NAME` one that the manifest names. WEFT_BAD_CONFIG with a message
    * when it is missing and `flags` has no WEFT_RESOURCE_OPTIONAL.
    * out: borrowed until destroy. May block on the disk. [control thread, in create]

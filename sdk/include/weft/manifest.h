@@ -38,9 +38,14 @@
  * a name ending in `[]` is variadic. The first output is the main one.
  * A companion `PORT.ROLE` is a port of its own that an edge wires by itself
  * where both sides declare the role.
- * Parameter: `name`; `type` (`text`, `int`, `number`, `bool`); `default`
- * (without one it must be given); `min`, `max`; `choices` (text); `unit`
- * (`ms`, `Hz`, `bytes`, `ratio`); `doc`.
+ * Parameter: `name`; `type` (`text`, `int`, `number`, `bool`, `asset`);
+ * `default` (without one it must be given); `min`, `max`; `choices` (text);
+ * `unit` (`ms`, `Hz`, `bytes`, `ratio`); `doc`. A parameter of type `asset`
+ * takes the name of one of the pipeline's assets, and `create` reads its bytes
+ * by resource_open("asset/PARAMETER"); its only default is "", no asset. Where
+ * the file says ASSET.KEY, the asset is a map of texts (YAML or JSON: KEY ->
+ * text, or KEY -> {language: text}), and the bytes are a JSON object language
+ * -> text of that entry, "" being any language.
  * Unknown keys are errors.
  */
 #ifndef WEFT_MANIFEST_H

@@ -35,11 +35,12 @@ struct weft_attribute {
 #define WEFT_PARAMETER_INT 1u
 #define WEFT_PARAMETER_NUMBER 2u
 #define WEFT_PARAMETER_BOOL 3u
+#define WEFT_PARAMETER_ASSET 4u
 
 /** A parameter, checked by the host against the manifest; defaults are filled in. */
 struct weft_parameter {
   const char *name;
-  const char *text; /**< TEXT: the value; otherwise as it was written */
+  const char *text; /**< TEXT: the value; ASSET: as the file names it, "" for none; otherwise as it was written */
   double number;    /**< NUMBER, in the manifest's unit; INT and BOOL too */
   int64_t integer;  /**< INT; BOOL: 0 or 1 */
   uint32_t type;    /**< WEFT_PARAMETER_* */
