@@ -5,7 +5,7 @@
  * a node that must wait (for a worker, for its one instance) turns the frame
  * to passes over the nodes that do not depend on it.
  */
-#include "internal.h"
+#include "policy.h"
 #include "worker.h"
 
 #include <string.h>
@@ -185,30 +185,52 @@ static inline int run_fast(struct weft_frame *frame, struct node *node, uint32_t
   return 1;
 }
 
+static void finish(struct weft_frame *frame, const struct node *node, uint32_t i)
+{
+  frame->node_state[i] = NODE_DONE;
+  if (node->flags & NODE_POLICY)
+    weft_policy_leave(frame, i);
+}
+
 static void skip(struct weft_frame *frame, const struct node *node, uint32_t i)
 {
   for (uint32_t o = 0; o < node->n_outputs; o++)
     frame->value_state[node->first_output + o] = VALUE_ABSENT;
-  frame->node_state[i] = NODE_DONE;
+  finish(frame, node, i);
 }
 
-/* The node's gate is this frame's; it is left when the last part has been answered. */
+static void skip_node(struct weft_frame *frame, uint32_t i)
+{
+  skip(frame, &frame->graph->nodes[i], i);
+}
+
+static void wait(struct weft_frame *frame, uint32_t i)
+{
+  frame->node_state[i] = NODE_WAITING;
+  frame->n_pending++;
+}
+
+/* The node's gate is this frame's; it is left when the last part has been answered, or is to be tried again later. */
 static void launch(struct weft_frame *frame, struct node *node, uint32_t i, struct exec *exec)
 {
-  if (weft_exec_start(exec, &frame->parks[node->park], frame->mode == MODE_SUBMIT || frame->n_pending)) {
-    frame->node_state[i] = NODE_WAITING;
-    frame->n_pending++;
+  int started = weft_exec_start(exec, &frame->parks[node->park], frame->mode == MODE_SUBMIT || frame->n_pending);
+  if (started != EXEC_DONE)
+    wait(frame, i);
+  if (started == EXEC_STARTED)
     return;
+  if (started == EXEC_DONE) {
+    weft_exec_commit(exec);
+    finish(frame, node, i);
   }
-  weft_exec_commit(exec);
-  frame->node_state[i] = NODE_DONE;
   weft_gate_leave(node);
 }
 
 /* With the gate, where there is one. */
 static void execute(struct weft_frame *frame, struct node *node, uint32_t i)
 {
-  struct exec *exec = weft_exec_new(frame, i);
+  struct exec *exec = node->flags & NODE_POLICY ? weft_policy_paused(frame, i) : NULL;
+  if (!exec)
+    exec = weft_exec_new(frame, i);
   if (!exec || !exec->parts) {
     skip(frame, node, i);
   } else if (node->flags & NODE_ISOLATED) {
@@ -216,8 +238,10 @@ static void execute(struct weft_frame *frame, struct node *node, uint32_t i)
     launch(frame, node, i, exec);
     return;
   } else {
-    weft_exec_run(exec);
-    frame->node_state[i] = NODE_DONE;
+    if (weft_exec_run(exec))
+      finish(frame, node, i);
+    else
+      wait(frame, i);
   }
   if (node->gate)
     weft_gate_leave(node);
@@ -264,8 +288,10 @@ static int run_direct(struct weft_frame *frame, struct node *node, uint32_t i)
 }
 
 /* Whether any item could reach the node; a node without is skipped before its gate. */
-static int is_reached(const struct weft_frame *frame, const struct node *node)
+static int is_reached(struct weft_frame *frame, const struct node *node)
 {
+  if (node->flags & NODE_POLICY)
+    return frame->n_live && weft_policy_select(frame, weft_index_of(frame->graph, node));
   const uint32_t *ids = frame->graph->inputs + node->first_input;
   int any = 0;
   for (uint32_t k = 0; k < node->n_inputs; k++) {
@@ -280,17 +306,16 @@ static int is_reached(const struct weft_frame *frame, const struct node *node)
 /* The node takes items of several frames in one call. */
 static void step_batching(struct weft_frame *frame, struct node *node, uint32_t i)
 {
-  struct exec *exec;
   uint32_t free_state = 0;
   if (!node->spec->batching.wait_ns && atomic_compare_exchange_strong_explicit(&node->door, &free_state, 1,
                                                                                memory_order_acquire, memory_order_relaxed)) {
     execute(frame, node, i);
     return;
   }
+  struct exec *exec = node->flags & NODE_POLICY ? weft_policy_paused(frame, i) : NULL;
   switch (weft_batch_enter(frame, node, i, &exec)) {
   case BATCH_WAITS:
-    frame->node_state[i] = NODE_WAITING;
-    frame->n_pending++;
+    wait(frame, i);
     break;
   case BATCH_DOOR:
     exec->ticks = weft_clock_ticks();
@@ -300,27 +325,31 @@ static void step_batching(struct weft_frame *frame, struct node *node, uint32_t 
     skip(frame, node, i);
     break;
   default:
-    frame->node_state[i] = NODE_DONE;
+    finish(frame, node, i);
   }
+}
+
+static void enter(struct weft_frame *frame, struct node *node, uint32_t i)
+{
+  if (node->gate && node->gate->batcher)
+    step_batching(frame, node, i);
+  else if (node->gate && !weft_gate_take(node, &frame->parks[node->park]))
+    wait(frame, i);
+  else
+    execute(frame, node, i);
 }
 
 static void step(struct weft_frame *frame, uint32_t i)
 {
   struct node *node = &frame->graph->nodes[i];
-  if (!is_reached(frame, node)) {
+  if (node->flags & NODE_POLICY && !weft_policy_enter(frame, i)) {
+    wait(frame, i);
+    return;
+  }
+  if (is_reached(frame, node))
+    enter(frame, node, i);
+  else
     skip(frame, node, i);
-    return;
-  }
-  if (node->gate && node->gate->batcher) {
-    step_batching(frame, node, i);
-    return;
-  }
-  if (node->gate && !weft_gate_take(node, &frame->parks[node->park])) {
-    frame->node_state[i] = NODE_WAITING;
-    frame->n_pending++;
-    return;
-  }
-  execute(frame, node, i);
 }
 
 /* Nothing is in flight: straight on, until something is. */
@@ -353,6 +382,8 @@ static void run_through(struct weft_frame *frame)
 
 static int is_ready(const struct weft_frame *frame, const struct node *node)
 {
+  if (node->flags & NODE_POLICY)
+    return weft_policy_is_ready(frame, weft_index_of(frame->graph, node));
   const uint32_t *ids = frame->graph->inputs + node->first_input;
   for (uint32_t k = 0; k < node->n_inputs; k++)
     if (frame->value_state[ids[k]] == VALUE_PENDING)
@@ -374,6 +405,8 @@ static void withdraw(struct weft_frame *frame)
     frame->n_pending--;
     skip(frame, node, park->node);
   }
+  if (frame->policy)
+    weft_policy_withdraw(frame, skip_node);
 }
 
 /* Something is in flight: whatever does not wait for it. */
@@ -407,9 +440,22 @@ static void resume(struct weft_frame *frame, struct park *park)
   if (atomic_load_explicit(&frame->attention, memory_order_relaxed))
     weft_frame_drop_flagged(frame);
   if (park->batched) {
-    weft_batch_collect(frame, park);
+    int all = weft_batch_collect(frame, park);
     park->batched = park->queued = 0;
-    frame->node_state[i] = NODE_DONE;
+    if (all)
+      finish(frame, node, i);
+    else
+      wait(frame, i);
+    return;
+  }
+  if (park->waits) {
+    int turn = park->waits == WAIT_TURN;
+    park->waits = WAIT_NONE;
+    frame->ticks = weft_clock_ticks();
+    if (turn)
+      step(frame, i);
+    else
+      enter(frame, node, i);
     return;
   }
   if (park->granted) {
@@ -525,6 +571,8 @@ int weft_frame_advance(struct weft_frame *frame)
   }
   if (fp != WEFT_FP_DEFAULT)
     weft_fp_set(fp);
+  if (done && frame->graph->store)
+    weft_store_leave(frame);
   if (done && frame->trace)
     weft_trace_frame(frame);
   return done;

@@ -348,6 +348,8 @@ static int prepare(struct exec *exec)
 {
   int any = 0;
   for (struct part *part = exec->parts; part; part = part->next) {
+    if (part->state != PART_TODO)
+      continue;
     weft_status status = weft_part_inputs(exec, part);
     if (!status)
       status = measure(exec, part);
@@ -361,7 +363,8 @@ static int prepare(struct exec *exec)
 int weft_batch_enter(struct weft_frame *frame, struct node *node, uint32_t index, struct exec **out)
 {
   struct batcher *batcher = node->gate->batcher;
-  struct exec *exec = *out = weft_exec_new(frame, index);
+  struct exec *exec = *out ? *out : weft_exec_new(frame, index);
+  *out = exec;
   if (!exec || !exec->parts)
     return BATCH_SKIPPED;
   if (!prepare(exec)) {
@@ -375,14 +378,14 @@ int weft_batch_enter(struct weft_frame *frame, struct node *node, uint32_t index
     return BATCH_DOOR;
   uint64_t splits = weft_pool_thread_splits();
   frame->ticks = weft_clock_ticks();
-  weft_exec_run(exec);
+  int all = weft_exec_run(exec);
   if (weft_pool_thread_splits() != splits)
     atomic_store_explicit(&batcher->splits, 1, memory_order_relaxed);
   if (how == ENTER_DOOR)
     weft_gate_leave(node);
   else
     weft_batch_leave_beside(batcher);
-  return BATCH_DONE;
+  return all ? BATCH_DONE : BATCH_WAITS;
 }
 
 int weft_batch_withdraw(struct gate *gate, struct park *park)

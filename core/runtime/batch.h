@@ -56,10 +56,10 @@ enum {
   BATCH_DOOR,    /* the node is isolated and idle: the frame has its door */
   BATCH_WAITS    /* its parts wait, and its park will be notified */
 };
-/** The frame comes to a batching node, whose door it has not got. */
+/** The frame comes to a batching node, whose door it has not got. exec: NULL, or of an earlier visit: what is left of it. */
 int weft_batch_enter(struct weft_frame *frame, struct node *node, uint32_t index, struct exec **exec);
-/** All parts of the park have been called: takes the outputs. */
-void weft_batch_collect(struct weft_frame *frame, struct park *park);
+/** All parts of the park have been called: takes the outputs. 0: some items are tried again after a pause. */
+int weft_batch_collect(struct weft_frame *frame, struct park *park);
 /** Parts in the queue leave it; 1: nothing of the park is in a call either. */
 int weft_batch_withdraw(struct gate *gate, struct park *park);
 /** The door is left: by whoever waits longest, or for good. No lock is held. */

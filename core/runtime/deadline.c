@@ -4,7 +4,7 @@
  * flag items and set words, under the frame's lock; the frame's own thread
  * drops flagged items at the next node boundary.
  */
-#include "internal.h"
+#include "policy.h"
 #include "worker.h"
 
 /* A worker that does not answer a cancelled call within that time is killed. */
@@ -82,7 +82,7 @@ static uint64_t earliest(struct weft_frame *frame)
     at = earlier(at, direct->kill_at);
     atomic_store(&frame->direct, direct);
   }
-  return at;
+  return frame->policy ? earlier(at, weft_policy_next(frame)) : at;
 }
 
 static void flag(struct weft_frame *frame, uint32_t item, uint8_t why)
@@ -135,6 +135,8 @@ uint64_t weft_frame_expire(struct weft_timer_entry *entry, uint64_t now)
     atomic_store(&frame->direct, direct);
   }
   int push = frame->n_flagged && end_calls(frame, now);
+  if (frame->policy)
+    push |= weft_policy_fire(frame, now);
   uint64_t next = frame->n_live ? earliest(frame) : 0;
   pthread_mutex_unlock(&frame->lock);
   if (push)

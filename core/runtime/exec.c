@@ -3,7 +3,8 @@
  * One node for one frame, the general way: the items that it is called for,
  * the calls that they make (parts), in process or in a worker.
  */
-#include "internal.h"
+#include "policy.h"
+#include "ring.h"
 #include "worker.h"
 
 #include <stdarg.h>
@@ -42,6 +43,8 @@ void weft_call_fail(struct weft_call_host *host, const struct weft_call *call, u
 /* Items that the node is called for, in frame->list; the number. */
 static uint32_t select_items(struct weft_frame *frame, const struct node *node)
 {
+  if (node->flags & NODE_POLICY)
+    return weft_policy_select(frame, weft_index_of(frame->graph, node));
   const uint32_t *ids = frame->graph->inputs + node->first_input;
   uint32_t n = 0;
   for (uint32_t item = 0; item < frame->n_items; item++) {
@@ -86,6 +89,27 @@ struct part *weft_exec_add(struct exec *exec, uint32_t first, uint32_t n)
   else
     exec->parts = part;
   exec->last = part;
+  return part;
+}
+
+struct part *weft_exec_alone(struct exec *exec, uint32_t j)
+{
+  struct part *of = exec->current, *at = of, *part = weft_region_alloc(exec->frame->arena, sizeof *part);
+  if (!exec->items) {
+    uint32_t *items = weft_region_alloc(exec->frame->arena, exec->n_items * sizeof *items);
+    for (uint32_t k = 0; items && k < exec->n_items; k++)
+      items[k] = k;
+    exec->items = items;
+  }
+  if (!part || !exec->items)
+    return NULL;
+  *part = (struct part){.first = of->first + j, .n = 1, .gather = of->gather, .after = of};
+  while (at->next && at->next->after == of)
+    at = at->next;
+  part->next = at->next;
+  at->next = part;
+  if (exec->last == at)
+    exec->last = part;
   return part;
 }
 
@@ -139,7 +163,9 @@ weft_status weft_part_outputs(struct exec *exec, struct part *part)
     return WEFT_NO_MEMORY;
   memset(call->item_status, 0, part->n * sizeof *call->item_status);
   call->outputs = frame->outputs + node->first_output;
-  if (exec->parts->next || part != exec->parts) {
+  /* Some of its items may be tried again, in parts of their own. */
+  int more = node->flags & NODE_POLICY && node->spec->n_retries;
+  if (more || exec->parts->next || part != exec->parts) {
     call->outputs = weft_region_alloc(frame->arena, node->n_outputs * sizeof *call->outputs);
     if (!call->outputs)
       return WEFT_NO_MEMORY;
@@ -153,7 +179,13 @@ weft_status weft_part_outputs(struct exec *exec, struct part *part)
         return WEFT_NO_MEMORY;
     }
   }
-  return weft_outputs_prepare(exec, part);
+  weft_status status = weft_outputs_prepare(exec, part);
+  if (!status && node->flags & NODE_MARKS) {
+    /* A verdict that is not written is no verdict, and not that of the call before either. */
+    memset(call->outputs[0].tensor.data, WEFT_RING_UNWRITTEN, (size_t)call->outputs[0].tensor.n_bytes);
+    call->flags = node->flags & NODE_ISOLATED ? WEFT_RING_MARKS_FIRST : 0;
+  }
+  return status;
 }
 
 /* Everything that `process` gets. */
@@ -166,6 +198,8 @@ static weft_status prepare(struct exec *exec, struct part *part)
     call->scratch = frame->scratch;
     call->n_scratch_bytes = frame->graph->n_scratch_bytes;
   }
+  if (exec->node->flags & NODE_STATE)
+    weft_state_give(exec, part);
   weft_status status = weft_part_inputs(exec, part);
   return status ? status : weft_part_outputs(exec, part);
 }
@@ -217,6 +251,8 @@ uint32_t weft_call_settle(struct exec *exec, const struct weft_call *call, weft_
     if (own == WEFT_OK && !expired && !broken)
       continue;
     n_failed++;
+    if (own == WEFT_UNAVAILABLE && !expired && weft_policy_retries(exec, call, j))
+      continue;
     if (expired)
       weft_frame_fail(frame, item, WEFT_DEADLINE, (int32_t)exec->index,
                       "node '%s' did not end within its deadline of %llu us", exec->node->spec->name,
@@ -233,6 +269,8 @@ void weft_part_settle(struct exec *exec, struct part *part, int expired)
 {
   uint32_t n_failed = weft_call_settle(exec, &part->call, part->status, expired);
   part->state = n_failed == part->n ? PART_FAILED : PART_DONE;
+  if (exec->node->flags & NODE_STATE && part->state == PART_DONE)
+    weft_state_keep(exec, part);
 }
 
 /* A call that failed as a whole goes item by item where the node is pure, so that only the culprit fails. */
@@ -241,18 +279,30 @@ static int retry_whole(struct exec *exec, struct part *part, int expired)
   struct weft_frame *frame = exec->frame;
   char message[WEFT_MESSAGE_BYTES];
   if (!exec->node->spec->pure || part->n < 2 || expired || atomic_load_explicit(&frame->cancel, memory_order_relaxed) ||
+      (part->status == WEFT_UNAVAILABLE && exec->node->spec->n_retries) ||
       (part->status == WEFT_OK && !weft_outputs_broken(exec, &part->call, message)))
     return 0;
   return weft_exec_retry(exec);
 }
 
-void weft_exec_run_parts(struct exec *exec)
+/* Its one item, which was to be tried again, has ended meanwhile. */
+static int is_over(const struct exec *exec, struct part *part)
+{
+  if (!part->after || exec->frame->live[exec->items[part->first]])
+    return 0;
+  part->state = PART_FAILED;
+  return 1;
+}
+
+int weft_exec_run_parts(struct exec *exec)
 {
   struct weft_frame *frame = exec->frame;
-  for (struct part *part = exec->parts; part; part = part->next) {
-    if (part->state != PART_TODO)
+  for (struct part *part = exec->current; part; part = part->next) {
+    if (part->state != PART_TODO || is_over(exec, part))
       continue;
     exec->current = part;
+    if (weft_policy_pauses(exec, part))
+      return 0;
     weft_status status = prepare(exec, part);
     if (status) {
       weft_part_fail(exec, part, status);
@@ -266,12 +316,15 @@ void weft_exec_run_parts(struct exec *exec)
     if (!retry_whole(exec, part, expired))
       weft_part_settle(exec, part, expired);
   }
+  return 1;
 }
 
-void weft_exec_run(struct exec *exec)
+int weft_exec_run(struct exec *exec)
 {
-  weft_exec_run_parts(exec);
+  if (!weft_exec_run_parts(exec))
+    return 0;
   weft_exec_commit(exec);
+  return 1;
 }
 
 void weft_exec_commit(struct exec *exec)
@@ -282,7 +335,7 @@ void weft_exec_commit(struct exec *exec)
              status == WEFT_UNSUPPORTED ? "its calls were split and their outputs differ in a dim" : no_room);
   uint32_t n_failed = 0;
   for (uint32_t j = 0; j < exec->n_items; j++)
-    n_failed += !exec->frame->live[exec->items ? exec->items[j] : j];
+    n_failed += !weft_item_is_well(exec->frame, exec->index, exec->items ? exec->items[j] : j);
   weft_frame_count(exec->frame, exec->index, exec->n_items, n_failed);
 }
 
@@ -328,9 +381,11 @@ int weft_exec_start(struct exec *exec, struct park *park, int notify)
   struct weft_frame *frame = exec->frame;
   struct gate *gate = exec->node->gate;
   for (struct part *part = exec->current; part; part = part->next) {
-    if (part->state != PART_TODO)
+    if (part->state != PART_TODO || is_over(exec, part))
       continue;
     exec->current = part;
+    if (weft_policy_pauses(exec, part))
+      return EXEC_PAUSES;
     weft_status status = prepare(exec, part);
     if (status) {
       weft_part_fail(exec, part, status);
@@ -342,13 +397,13 @@ int weft_exec_start(struct exec *exec, struct park *park, int notify)
     if (status == WEFT_OK) {
       weft_frame_flight_starts(frame, park);
       watch_flight(frame, park, gate);
-      return 1;
+      return EXEC_STARTED;
     }
     end_flight(frame, park);
     part->status = status;
     weft_part_settle(exec, part, 0);
   }
-  return 0;
+  return EXEC_DONE;
 }
 
 int weft_exec_retry(struct exec *exec)
@@ -356,19 +411,9 @@ int weft_exec_retry(struct exec *exec)
   struct part *part = exec->current;
   if (!exec->node->spec->pure || part->n < 2)
     return 0;
-  if (!exec->items) {
-    uint32_t *items = weft_region_alloc(exec->frame->arena, exec->n_items * sizeof *items);
-    if (!items)
-      return 0;
-    for (uint32_t k = 0; k < exec->n_items; k++)
-      items[k] = k;
-    exec->items = items;
-  }
   for (uint32_t j = 0; j < part->n; j++) {
-    struct part *alone = weft_exec_add(exec, part->first + j, 1);
-    if (!alone)
+    if (!weft_exec_alone(exec, j))
       return 0;
-    alone->gather = part->gather;
     exec->frame->messages[weft_call_item(exec, j)][0] = 0;
   }
   part->state = PART_FAILED;

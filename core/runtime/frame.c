@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A frame's memory, and what is asked of a frame that is done. */
-#include "internal.h"
+#include "policy.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -22,6 +22,7 @@ static void *place(struct layout *layout, size_t n_bytes)
 struct rooms {
   int32_t *slots;
   int64_t *splits;
+  void *policy;
 };
 
 static struct rooms lay_out(struct weft_frame *frame, const struct weft_graph *graph, struct layout *layout)
@@ -29,15 +30,16 @@ static struct rooms lay_out(struct weft_frame *frame, const struct weft_graph *g
   const struct weft_graph_spec *spec = &graph->spec;
   size_t n_items = spec->n_items_max;
   struct rooms rooms;
-  frame->outputs = place(layout, spec->n_values * sizeof *frame->outputs);
+  frame->outputs = place(layout, graph->n_values_all * sizeof *frame->outputs);
   frame->inputs = place(layout, graph->n_inputs_total * sizeof *frame->inputs);
-  frame->value_state = place(layout, spec->n_values);
+  frame->value_state = place(layout, graph->n_values_all);
   frame->node_state = place(layout, spec->n_nodes);
   frame->stats = place(layout, spec->n_nodes * sizeof *frame->stats);
   frame->items = place(layout, n_items * sizeof *frame->items);
   frame->status = place(layout, n_items * sizeof *frame->status);
   frame->call_status = place(layout, n_items * sizeof *frame->call_status);
   frame->failed_node = place(layout, n_items * sizeof *frame->failed_node);
+  frame->absences = place(layout, n_items * sizeof *frame->absences);
   frame->list = place(layout, n_items * sizeof *frame->list);
   frame->messages = place(layout, n_items * sizeof *frame->messages);
   frame->flags = place(layout, n_items);
@@ -45,15 +47,16 @@ static struct rooms lay_out(struct weft_frame *frame, const struct weft_graph *g
   frame->live = place(layout, n_items);
   frame->parks = place(layout, graph->n_gates * sizeof *frame->parks);
   frame->ranges = place(layout, graph->n_ranges * sizeof *frame->ranges);
-  rooms.slots = place(layout, spec->n_values * n_items * sizeof *rooms.slots);
-  rooms.splits = place(layout, spec->n_values * (n_items + 1) * sizeof *rooms.splits);
+  rooms.slots = place(layout, graph->n_values_all * n_items * sizeof *rooms.slots);
+  rooms.splits = place(layout, graph->n_values_all * (n_items + 1) * sizeof *rooms.splits);
+  rooms.policy = place(layout, weft_policy_frame_bytes(graph));
   return rooms;
 }
 
 static void set_outputs(struct weft_frame *frame, const struct weft_graph *graph, struct rooms rooms)
 {
   size_t n_items = graph->spec.n_items_max;
-  for (uint32_t v = 0; v < graph->spec.n_values; v++) {
+  for (uint32_t v = 0; v < graph->n_values_all; v++) {
     const struct value *value = &graph->values[v];
     struct weft_output *output = &frame->outputs[v];
     struct weft_tensor *tensor = &output->tensor;
@@ -114,6 +117,7 @@ struct weft_frame *weft_frame_new(struct weft_graph *graph)
   pthread_mutex_init(&frame->lock, NULL);
   pthread_cond_init(&frame->cond, NULL);
   set_outputs(frame, graph, rooms);
+  weft_policy_frame_init(frame, rooms.policy);
   frame->arena = weft_region_new(weft_align(graph->n_scratch_bytes) + WEFT_ARENA_BYTES_MAX);
   if (!frame->arena || !reserve_ranges(frame, graph)) {
     weft_frame_free(frame);
@@ -145,22 +149,49 @@ void weft_frame_free(struct weft_frame *frame)
   weft_mem_free(frame);
 }
 
+static int absorbs(const struct weft_frame *frame, uint32_t item, int32_t node)
+{
+  return node >= 0 && frame->graph->nodes[node].flags & NODE_ABSORBS && !frame->flags[item];
+}
+
+/* With the lock, of a live item. */
+static void end(struct weft_frame *frame, uint32_t item, weft_status status, int32_t node)
+{
+  frame->live[item] = 0;
+  frame->n_live--;
+  if (frame->flags[item])
+    frame->n_flagged--;
+  frame->status[item] = status;
+  frame->failed_node[item] = node;
+}
+
 void weft_frame_fail(struct weft_frame *frame, uint32_t item, weft_status status, int32_t node, const char *format, ...)
 {
   pthread_mutex_lock(&frame->lock);
   if (frame->live[item]) {
-    frame->live[item] = 0;
-    frame->n_live--;
-    if (frame->flags[item])
-      frame->n_flagged--;
-    frame->status[item] = status;
-    frame->failed_node[item] = node;
     if (format) {
       va_list arguments;
       va_start(arguments, format);
       vsnprintf(frame->messages[item], WEFT_MESSAGE_BYTES, format, arguments);
       va_end(arguments);
     }
+    if (absorbs(frame, item, node))
+      weft_policy_absorb(frame, (uint32_t)node, item, status);
+    else
+      end(frame, item, status, node);
+  }
+  pthread_mutex_unlock(&frame->lock);
+}
+
+void weft_frame_end(struct weft_frame *frame, uint32_t item, weft_status status, int32_t node, const char *format, ...)
+{
+  pthread_mutex_lock(&frame->lock);
+  if (frame->live[item]) {
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(frame->messages[item], WEFT_MESSAGE_BYTES, format, arguments);
+    va_end(arguments);
+    end(frame, item, status, node);
   }
   pthread_mutex_unlock(&frame->lock);
 }
@@ -177,7 +208,8 @@ const char *weft_frame_message(const struct weft_frame *frame, uint32_t item)
 
 int32_t weft_frame_failed_node(const struct weft_frame *frame, uint32_t item)
 {
-  return frame->failed_node[item];
+  int32_t node = frame->failed_node[item];
+  return node < 0 ? node : (int32_t)(frame->graph->nodes[node].spec - frame->graph->spec.nodes);
 }
 
 const struct weft_tensor *weft_frame_value(const struct weft_frame *frame, uint32_t value)
@@ -188,13 +220,15 @@ const struct weft_tensor *weft_frame_value(const struct weft_frame *frame, uint3
 
 uint64_t weft_frame_node_ns(const struct weft_frame *frame, uint32_t node)
 {
-  const struct node_stat *stat = &frame->stats[node];
+  const struct node_stat *stat = &frame->stats[frame->graph->place[node]];
   return stat->last_use == frame->use ? weft_clock_ns(stat->last_ticks) : 0;
 }
 
 void weft_frame_release(struct weft_frame *frame)
 {
   struct weft_graph *graph = frame->graph;
+  if (graph->store)
+    weft_store_leave(frame);
   if (frame->timed)
     weft_timer_disarm(graph->runtime->timer, &frame->timer);
   frame->timed = 0;

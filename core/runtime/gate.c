@@ -77,9 +77,8 @@ void weft_gate_leave(struct node *node)
   pthread_mutex_unlock(&gate->lock);
 }
 
-void weft_frame_notify(struct weft_frame *frame, struct park *park)
+int weft_frame_ready(struct weft_frame *frame, struct park *park)
 {
-  pthread_mutex_lock(&frame->lock);
   park->ready_next = NULL;
   if (frame->ready_last)
     frame->ready_last->ready_next = park;
@@ -91,8 +90,15 @@ void weft_frame_notify(struct weft_frame *frame, struct park *park)
   frame->parked = 0;
   if (wake && !submitted)
     pthread_cond_signal(&frame->cond);
+  return wake && submitted;
+}
+
+void weft_frame_notify(struct weft_frame *frame, struct park *park)
+{
+  pthread_mutex_lock(&frame->lock);
+  int push = weft_frame_ready(frame, park);
   pthread_mutex_unlock(&frame->lock);
   /* Nobody else has the frame while parked was 1, so it is ours to push. Helpers run: it has been on one before. */
-  if (wake && submitted)
+  if (push)
     weft_pool_push(frame->graph->runtime->pool, &frame->job);
 }

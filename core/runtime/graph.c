@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "internal.h"
+#include "policy.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -71,7 +71,7 @@ static weft_status check_spec(const struct weft_graph_spec *spec, char *message)
       return refuse(message, "node '%s': outputs start at value %u, expected %u (of %u)", node->name,
                     node->first_output, next, spec->n_values);
     for (uint32_t k = 0; k < node->n_inputs; k++)
-      if (node->inputs[k] >= next)
+      if (node->inputs[k] >= next && node->inputs[k] != WEFT_VALUE_STATE)
         return refuse(message, "node '%s': input %u reads value %u, which no earlier node yields", node->name, k,
                       node->inputs[k]);
     for (uint32_t k = 0; k < node->n_outputs; k++) {
@@ -79,6 +79,9 @@ static weft_status check_spec(const struct weft_graph_spec *spec, char *message)
       if (status)
         return status;
     }
+    weft_status policy = weft_policy_check(spec, i, message);
+    if (policy)
+      return policy;
     if (!node->worker && (!node->table || !node->table->process))
       return refuse(message, "node '%s' has neither a worker nor a table", node->name);
     next += node->n_outputs;
@@ -113,13 +116,19 @@ static int is_limited(const struct weft_graph *graph, const struct weft_graph_no
   if (node->batching.cost_max || (node->batching.n_items_max && node->batching.n_items_max < n_max))
     return 1;
   for (uint32_t k = 0; k < node->n_inputs; k++) {
-    uint32_t levels = graph->values[node->inputs[k]].levels;
+    uint32_t levels = node->inputs[k] == WEFT_VALUE_STATE ? 0 : graph->values[node->inputs[k]].levels;
     if (node->limits.n_rows && (levels || node->limits.n_rows[k] < n_max))
       return 1;
     if (node->limits.n_groups && levels == 2)
       return 1;
   }
   return 0;
+}
+
+/* What a state is depends on the item before, so frames do not wait for one another at such a node. */
+static int is_batching(const struct weft_graph_node *node)
+{
+  return node->batching.n_items_max && !node->n_states;
 }
 
 /* Calls of several frames: as many items as the file says, but not more than the node was activated for. */
@@ -134,9 +143,9 @@ static void set_batcher(struct weft_graph *graph, struct node *node)
   batcher->timer.fire = weft_batch_expire;
 }
 
-static void set_node(struct weft_graph *graph, uint32_t i, uint32_t *n_inputs)
+static void set_node(struct weft_graph *graph, uint32_t i, uint32_t index, uint32_t *n_inputs)
 {
-  const struct weft_graph_node *from = &graph->spec.nodes[i];
+  const struct weft_graph_node *from = &graph->spec.nodes[index];
   struct node *to = &graph->nodes[i];
   to->spec = from;
   to->instance = from->instance;
@@ -154,7 +163,10 @@ static void set_node(struct weft_graph *graph, uint32_t i, uint32_t *n_inputs)
     to->flags |= NODE_DEADLINE;
   if (is_limited(graph, from))
     to->flags |= NODE_LIMITED;
-  int simple = !(to->flags & (NODE_ISOLATED | NODE_LIMITED | NODE_DEADLINE)) && from->n_inputs && !from->batching.wait_ns;
+  if (from->is_filter)
+    to->flags |= NODE_MARKS;
+  int simple = !(to->flags & (NODE_MARKS | NODE_ISOLATED | NODE_LIMITED | NODE_DEADLINE)) && from->n_inputs &&
+               !from->batching.wait_ns;
   for (uint32_t k = 0; k < from->n_outputs; k++) {
     const struct value *value = &graph->values[from->first_output + k];
     if (value->levels || value->kind == WEFT_ROWS_DYNAMIC)
@@ -165,12 +177,12 @@ static void set_node(struct weft_graph *graph, uint32_t i, uint32_t *n_inputs)
   if (graph->inner_gate) {
     to->park = graph->n_gates++;
     to->gate = graph->inner_gate;
-  } else if (to->flags & (NODE_ISOLATED | NODE_EXCLUSIVE) || from->batching.n_items_max) {
+  } else if (to->flags & (NODE_ISOLATED | NODE_EXCLUSIVE) || is_batching(from)) {
     to->park = graph->n_gates;
     to->gate = &graph->gates[graph->n_gates++];
     to->gate->worker = from->worker;
     pthread_mutex_init(&to->gate->lock, NULL);
-    if (from->batching.n_items_max)
+    if (is_batching(from))
       set_batcher(graph, to);
   }
   if (!from->worker && from->n_scratch_bytes > graph->n_scratch_bytes)
@@ -181,13 +193,13 @@ static void set_node(struct weft_graph *graph, uint32_t i, uint32_t *n_inputs)
  * Marks isolated nodes of which all later ones are successors. By induction
  * that is so where each later node reads from it or from a node after it.
  */
-static void find_direct(struct weft_graph *graph, const uint32_t *producers)
+static void find_direct(struct weft_graph *graph)
 {
   uint32_t least = NONE;
   for (uint32_t i = graph->spec.n_nodes; i-- > 0;) {
     struct node *node = &graph->nodes[i];
-    int simple = node->n_inputs > 0 && (node->flags & NODE_ISOLATED) && !(node->flags & (NODE_LIMITED | NODE_DEADLINE)) &&
-                 !node->spec->batching.wait_ns;
+    int simple = node->n_inputs > 0 && (node->flags & NODE_ISOLATED) &&
+                 !(node->flags & (NODE_LIMITED | NODE_DEADLINE | NODE_POLICY)) && !node->spec->batching.wait_ns;
     for (uint32_t k = 0; k < node->n_outputs; k++) {
       const struct value *value = &graph->values[node->first_output + k];
       simple &= !value->levels && value->kind != WEFT_ROWS_DYNAMIC;
@@ -197,25 +209,30 @@ static void find_direct(struct weft_graph *graph, const uint32_t *producers)
     uint32_t last = 0;
     for (uint32_t k = 0; k < node->n_inputs; k++) {
       uint32_t v = graph->inputs[node->first_input + k];
-      if (v >= graph->spec.n_inputs && producers[v] + 1 > last)
-        last = producers[v] + 1;
+      if (graph->producers[v] != NONE && graph->producers[v] + 1 > last)
+        last = graph->producers[v] + 1;
     }
     if (last < least)
       least = last;
   }
 }
 
-static weft_status mark_direct(struct weft_graph *graph)
+/* Nodes in the order in which they run, and who yields what. */
+static weft_status set_nodes(struct weft_graph *graph, char *message)
 {
-  uint32_t *producers = weft_mem_alloc((graph->spec.n_values + 1) * sizeof *producers);
-  if (!producers)
-    return WEFT_NO_MEMORY;
-  for (uint32_t i = 0; i < graph->spec.n_nodes; i++)
+  const struct weft_graph_spec *spec = &graph->spec;
+  uint32_t *order = weft_mem_alloc((spec->n_nodes + 1) * sizeof *order), n_inputs = 0;
+  weft_status status = order ? weft_policy_order(spec, order, message) : WEFT_NO_MEMORY;
+  for (uint32_t v = 0; v < spec->n_inputs; v++)
+    graph->producers[v] = NONE;
+  for (uint32_t i = 0; i < spec->n_nodes && !status; i++) {
+    set_node(graph, i, order[i], &n_inputs);
+    graph->place[order[i]] = i;
     for (uint32_t k = 0; k < graph->nodes[i].n_outputs; k++)
-      producers[graph->nodes[i].first_output + k] = i;
-  find_direct(graph, producers);
-  weft_mem_free(producers);
-  return WEFT_OK;
+      graph->producers[graph->nodes[i].first_output + k] = i;
+  }
+  weft_mem_free(order);
+  return status;
 }
 
 static int allocate(struct weft_graph *graph)
@@ -224,19 +241,23 @@ static int allocate(struct weft_graph *graph)
   size_t n_inputs = 0, n_batchers = 0;
   for (uint32_t i = 0; i < spec->n_nodes; i++) {
     n_inputs += spec->nodes[i].n_inputs;
-    n_batchers += spec->nodes[i].batching.n_items_max != 0;
+    n_batchers += (size_t)is_batching(&spec->nodes[i]);
   }
   graph->n_inputs_total = (uint32_t)n_inputs;
   graph->nodes = weft_mem_alloc((spec->n_nodes + 1) * sizeof *graph->nodes);
-  graph->values = weft_mem_alloc((spec->n_values + 1) * sizeof *graph->values);
+  graph->n_values_all = spec->n_values + weft_policy_n_hidden(spec);
+  graph->values = weft_mem_alloc((graph->n_values_all + 1) * sizeof *graph->values);
+  graph->producers = weft_mem_alloc((graph->n_values_all + 1) * sizeof *graph->producers);
+  graph->place = weft_mem_alloc((spec->n_nodes + 1) * sizeof *graph->place);
   graph->inputs = weft_mem_alloc((n_inputs + 1) * sizeof *graph->inputs);
   graph->gates = weft_mem_alloc((spec->n_nodes + 1) * sizeof *graph->gates);
   graph->batchers = weft_mem_alloc((n_batchers + 1) * sizeof *graph->batchers);
-  if (!graph->nodes || !graph->values || !graph->inputs || !graph->gates || !graph->batchers)
+  if (!graph->nodes || !graph->values || !graph->inputs || !graph->gates || !graph->batchers || !graph->producers ||
+      !graph->place)
     return 0;
   memset(graph->batchers, 0, (n_batchers + 1) * sizeof *graph->batchers);
   memset(graph->nodes, 0, (spec->n_nodes + 1) * sizeof *graph->nodes);
-  memset(graph->values, 0, (spec->n_values + 1) * sizeof *graph->values);
+  memset(graph->values, 0, (graph->n_values_all + 1) * sizeof *graph->values);
   memset(graph->gates, 0, (spec->n_nodes + 1) * sizeof *graph->gates);
   return 1;
 }
@@ -269,10 +290,11 @@ weft_status weft_graph_make(struct weft_runtime *runtime, const struct weft_grap
   }
   for (uint32_t v = 0; v < spec->n_values; v++)
     set_value(graph, v);
-  uint32_t n_inputs = 0;
-  for (uint32_t i = 0; i < spec->n_nodes; i++)
-    set_node(graph, i, &n_inputs);
-  status = mark_direct(graph);
+  status = set_nodes(graph, message);
+  if (!status)
+    status = weft_policies_new(graph, message);
+  if (!status)
+    find_direct(graph);
   for (uint32_t i = 0; i < graph->n_gates && !status; i++)
     if (graph->gates[i].worker)
       status = weft_io_add(runtime, &graph->gates[i]);
@@ -302,9 +324,12 @@ void weft_graph_free(struct weft_graph *graph)
     next = frame->next_all;
     weft_frame_free(frame);
   }
+  weft_policies_free(graph);
   pthread_mutex_destroy(&graph->lock);
   weft_mem_free(graph->inner_spec);
   weft_mem_free(graph->batchers);
+  weft_mem_free(graph->place);
+  weft_mem_free(graph->producers);
   weft_mem_free(graph->gates);
   weft_mem_free(graph->inputs);
   weft_mem_free(graph->values);
@@ -319,7 +344,7 @@ void weft_graph_counters(const struct weft_graph *graph, uint32_t node, struct w
   *out = (struct weft_counters){0};
   pthread_mutex_lock(lock);
   for (const struct weft_frame *frame = graph->all_frames; frame; frame = frame->next_all) {
-    struct node_stat *stat = &frame->stats[node];
+    struct node_stat *stat = &frame->stats[graph->place[node]];
     ticks += atomic_load_explicit(&stat->ticks, memory_order_relaxed);
     out->n_calls += atomic_load_explicit(&stat->n_calls, memory_order_relaxed);
     out->n_items += atomic_load_explicit(&stat->n_items, memory_order_relaxed);
@@ -328,9 +353,11 @@ void weft_graph_counters(const struct weft_graph *graph, uint32_t node, struct w
     out->n_fp_restored += atomic_load_explicit(&stat->n_fp_restored, memory_order_relaxed);
   }
   pthread_mutex_unlock(lock);
+  if (graph->store)
+    out->n_forgotten = weft_store_n_forgotten(graph->store);
   out->ns = weft_clock_ns(ticks);
   out->queued_ns = weft_clock_ns(queued);
-  const struct gate *gate = graph->nodes[node].gate;
+  const struct gate *gate = graph->nodes[graph->place[node]].gate;
   if (gate && gate->batcher && !graph->inner_gate)
     weft_batch_counters((struct gate *)(uintptr_t)gate, out);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A batch as a frame of its own: from the parts in it to their frames' outputs. */
-#include "internal.h"
+#include "policy.h"
 
 #include <string.h>
 
@@ -31,13 +31,15 @@ weft_status weft_graph_new_inner(struct weft_graph *outer, const struct node *no
   }
   for (uint32_t o = 0; o < from->n_outputs; o++)
     inner->values[from->n_inputs + o] = outer->spec.values[from->first_output + o];
+  for (uint32_t o = 0; o < from->n_outputs; o++)
+    inner->values[from->n_inputs + o].wanted = outer->values[from->first_output + o].wanted;
   /* What concerns a request was decided by its own frame. */
   inner->node = (struct weft_graph_node){.name = from->name, .table = from->table, .instance = from->instance,
                                          .worker = from->worker, .inputs = inner->inputs, .n_inputs = from->n_inputs,
                                          .first_output = from->n_inputs, .n_outputs = from->n_outputs,
                                          .required = from->required, .parallel = from->parallel, .pure = from->pure,
                                          .deadline_ns = from->deadline_ns, .n_scratch_bytes = from->n_scratch_bytes,
-                                         .limits = from->limits};
+                                         .limits = from->limits, .is_filter = from->is_filter};
   struct weft_graph_spec spec = {.values = inner->values, .nodes = &inner->node, .n_values = n_values,
                                  .n_inputs = from->n_inputs, .n_nodes = 1, .n_items_max = n_items_max,
                                  .n_frames_max = UINT32_MAX};
@@ -174,7 +176,7 @@ static int lead(struct weft_frame *inner)
   struct exec *exec = inner->n_live ? weft_exec_new(inner, 0) : NULL;
   inner->batch_exec = exec;
   if (exec && exec->parts) {
-    if (inner->graph->nodes[0].flags & NODE_ISOLATED && weft_exec_start(exec, &inner->parks[0], 1))
+    if (inner->graph->nodes[0].flags & NODE_ISOLATED && weft_exec_start(exec, &inner->parks[0], 1) == EXEC_STARTED)
       return 1;
     if (!(inner->graph->nodes[0].flags & NODE_ISOLATED))
       run_here(inner, exec);
@@ -196,7 +198,7 @@ static int answer(struct weft_frame *inner)
     return 0;
   struct exec *exec = inner->batch_exec;
   weft_exec_answer(exec, park);
-  if (weft_exec_start(exec, park, 1))
+  if (weft_exec_start(exec, park, 1) == EXEC_STARTED)
     return 1;
   finish(inner, exec);
   return 0;
@@ -240,14 +242,14 @@ static void collect_part(struct exec *exec, struct part *part)
   drop(inner);
 }
 
-void weft_batch_collect(struct weft_frame *frame, struct park *park)
+int weft_batch_collect(struct weft_frame *frame, struct park *park)
 {
   struct exec *exec = park->exec;
   uint64_t queued_at = park->queued_ticks;
   park->begin_ticks = park->end_ticks = weft_clock_ticks();
   for (struct part *part = exec->parts; part; part = part->next) {
-    if (part->state != PART_TODO)
-      continue;
+    if (part->state != PART_TODO || !part->park)
+      continue; /* items that are tried again were not in the queue */
     if (part->inner)
       collect_part(exec, part);
     else
@@ -256,5 +258,8 @@ void weft_batch_collect(struct weft_frame *frame, struct park *park)
   park->queued_ticks = park->begin_ticks > queued_at ? park->begin_ticks - queued_at : 0;
   weft_frame_queued(frame, park);
   frame->ticks = weft_clock_ticks() - (park->end_ticks - park->begin_ticks);
+  if (weft_policy_pauses_again(exec))
+    return 0;
   weft_exec_commit(exec);
+  return 1;
 }

@@ -3,8 +3,8 @@
  * @file internal.h
  * The structures of the runtime, shared by its own files only.
  *
- * Locks, in the order in which they may be taken: timer, gate, frame. The
- * graph's lock (frame pool) is taken alone.
+ * Locks, in the order in which they may be taken: timer, gate, frame; store,
+ * frame. The graph's lock (frame pool) is taken alone.
  */
 #ifndef WEFT_CORE_RUNTIME_INTERNAL_H
 #define WEFT_CORE_RUNTIME_INTERNAL_H
@@ -31,11 +31,21 @@ enum { NODE_TODO, NODE_WAITING, NODE_DONE };
 #define NODE_DEADLINE 8u
 #define NODE_DIRECT 32u  /* isolated, and nothing could run beside it: a caller of `run` waits for it on the spot */
 #define NODE_LIMITED 16u /* a frame may go beyond the limits of one call */
+#define NODE_POLICY 64u  /* policy.h: something is to be done beside the call */
+#define NODE_ABSORBS 128u /* a failure there does not end the item */
+#define NODE_FILTER 256u
+#define NODE_EFFECTS 512u /* runs after every filter of the graph */
+#define NODE_STATE 1024u
+#define NODE_MARKS 2048u /* its first output is filled before the call, so that it can be seen whether it was written */
 
 /* Why an item is to be dropped. */
 enum { FLAG_NONE, FLAG_CANCELLED, FLAG_DEADLINE };
 
 struct park;
+struct policy;
+struct hidden;
+struct frame_policy;
+struct weft_store;
 
 /* Who may call an instance that takes one call at a time. */
 struct gate {
@@ -96,6 +106,13 @@ struct weft_graph {
   void *inner_spec;
   uint32_t n_gates, n_inputs_total, n_ranges, n_frames_max;
   size_t n_scratch_bytes;
+  uint32_t *place;      /* spec index -> index in nodes, which stand in the order in which they run */
+  uint32_t *producers;  /* [n_values_all] value -> node; NONE: an input of the graph */
+  uint32_t *policy_of;  /* node -> policy or NONE; NULL: no node has one, as all below */
+  struct policy *policies;
+  struct hidden *hidden;
+  struct weft_store *store; /* NULL: nothing is kept */
+  uint32_t n_policies, n_filters, n_turns, n_values_all; /* n_values_all: hidden values too */
   pthread_mutex_t lock; /* all below */
   struct weft_frame *free_frames, *all_frames;
   uint32_t n_frames, n_in_flight;
@@ -121,6 +138,8 @@ struct part {
   struct part *next;
   uint32_t first, n; /* of exec.items */
   uint32_t gather;   /* its rows are copied together */
+  uint64_t not_before; /* 0: at once */
+  struct part *after;  /* whose item it tries again alone */
   enum { PART_TODO, PART_DONE, PART_FAILED } state;
   weft_status status;
   struct weft_call call;
@@ -153,6 +172,7 @@ struct park {
   uint32_t node;
   uint32_t granted;        /* the gate is this frame's */
   uint32_t queued;         /* in the gate's queue, or granted since */
+  uint32_t waits;          /* WAIT_*, of a park without a gate (policy.h) */
   struct park *gate_next;  /* gate's lock */
   struct park *ready_next; /* frame's lock */
   struct park *flight_next;
@@ -192,6 +212,7 @@ struct weft_frame {
   struct weft_item *items;
   weft_status *status, *call_status;
   int32_t *failed_node;
+  const uint8_t **absences; /* [items] of the request; NULL */
   uint32_t *list; /* [items] scratch of the selection */
   char (*messages)[WEFT_MESSAGE_BYTES];
   struct range *ranges;
@@ -226,11 +247,17 @@ struct weft_frame {
   struct part *batches; /* parts in calls with those of other frames */
   uint32_t n_flags;     /* items flagged, ever */
   struct weft_timer_entry timer;
+  struct frame_policy *policy; /* NULL: no node has one */
 };
 
 /* frame.c */
 void weft_frame_fail(struct weft_frame *frame, uint32_t item, weft_status status, int32_t node, const char *format, ...)
     WEFT_PRINTF(5, 6);
+/* The same, and nothing absorbs it. */
+void weft_frame_end(struct weft_frame *frame, uint32_t item, weft_status status, int32_t node, const char *format, ...)
+    WEFT_PRINTF(5, 6);
+/* 0: the item has failed, or failed at the node, which absorbed it. */
+int weft_item_is_well(const struct weft_frame *frame, uint32_t node, uint32_t item);
 struct weft_frame *weft_frame_new(struct weft_graph *graph);
 void weft_frame_free(struct weft_frame *frame);
 
@@ -260,6 +287,8 @@ void weft_frame_direct_starts(struct weft_frame *frame, struct park *park);
 void weft_frame_direct_ends(struct weft_frame *frame, struct park *park);
 /* 1: the node's deadline has passed. */
 int weft_frame_call_ends(struct weft_frame *frame);
+/* With the frame's lock: puts the park among those that are ready. 1: the frame was parked and the caller must push it. */
+int weft_frame_ready(struct weft_frame *frame, struct park *park);
 
 /* trace.c */
 /* The frame, which is traced, ends its call of the node, which took `ticks`. */
@@ -287,10 +316,11 @@ void weft_frame_notify(struct weft_frame *frame, struct park *park);
 /* exec.c */
 struct exec *weft_exec_new(struct weft_frame *frame, uint32_t index);
 struct part *weft_exec_add(struct exec *exec, uint32_t first, uint32_t n);
-/* Runs in process and commits. */
-void weft_exec_run(struct exec *exec);
-void weft_exec_run_parts(struct exec *exec);
-/* Starts the next part in the worker; 0: nothing is left to start. */
+/* Runs in process and commits. 0: it pauses before its next part. */
+int weft_exec_run(struct exec *exec);
+int weft_exec_run_parts(struct exec *exec);
+enum { EXEC_DONE, EXEC_STARTED, EXEC_PAUSES };
+/* Starts the next part in the worker. */
 int weft_exec_start(struct exec *exec, struct park *park, int notify);
 void weft_exec_answer(struct exec *exec, struct park *park);
 /* After a death in the current part: its items alone, where the node is pure. 0: there is nothing to retry. */
@@ -304,6 +334,8 @@ void weft_part_fail(struct exec *exec, struct part *part, weft_status status);
 uint32_t weft_call_settle(struct exec *exec, const struct weft_call *call, weft_status status, int expired);
 void weft_call_fail(struct weft_call_host *host, const struct weft_call *call, uint32_t item, weft_status status,
                     const char *message);
+/* The current part's item j alone, right behind it; NULL: no memory. */
+struct part *weft_exec_alone(struct exec *exec, uint32_t j);
 /* Notes why an item may fail, or WEFT_ALL_ITEMS of the call; its status is set elsewhere. */
 void weft_call_note(struct exec *exec, const struct weft_call *call, uint32_t item, const char *format, ...)
     WEFT_PRINTF(4, 5);

@@ -38,7 +38,7 @@ static void spread(const struct exec *exec, const struct part *part, const struc
     int32_t slot = tensor->slots ? tensor->slots[j] : (int32_t)j;
     while (end > item + 1)
       to[--end] = -1;
-    to[item] = frame->live[item] ? slot : -1;
+    to[item] = weft_item_is_well(frame, exec->index, item) ? slot : -1;
     end = item;
   }
   while (end > 0)
@@ -122,7 +122,7 @@ static void append(struct exec *exec, const struct part *part, uint32_t o, struc
   for (uint32_t j = 0; j < part->n; j++) {
     uint32_t item = frame_item(exec, part->first + j);
     int32_t slot = from->slots ? from->slots[j] : (int32_t)j;
-    if (slot >= 0 && frame->live[item])
+    if (slot >= 0 && part->call.item_status[j] == WEFT_OK && weft_item_is_well(frame, exec->index, item))
       slots[item] = (int32_t)at->n_slots + slot;
   }
   at->n_rows += from->dims[0];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From requests to a frame: the pool of frames, the graph's inputs. */
-#include "internal.h"
+#include "policy.h"
 
 #include <string.h>
 
@@ -43,7 +43,9 @@ weft_status weft_frame_take(struct weft_graph *graph, struct weft_frame **out)
 
 static void set_item(struct weft_frame *frame, const struct weft_request *request, uint32_t i)
 {
-  frame->items[i] = (struct weft_item){.seed = request->seed, .context = request->context};
+  frame->items[i] = (struct weft_item){.seed = request->seed, .stream = request->stream, .context = request->context,
+                                       .chunk_flags = request->chunk_flags, .time_ns = request->time_ns};
+  frame->absences[i] = request->absences;
   frame->status[i] = request->status;
   frame->live[i] = request->status == WEFT_OK;
   frame->n_live += frame->live[i];
@@ -80,7 +82,7 @@ void weft_frame_begin(struct weft_frame *frame, const struct weft_request *reque
   atomic_store_explicit(&frame->attention, 0, memory_order_relaxed);
   atomic_store_explicit(&frame->cancel, 0, memory_order_relaxed);
   atomic_store_explicit(&frame->direct, NULL, memory_order_relaxed);
-  memset(frame->value_state, VALUE_PENDING, spec->n_values);
+  memset(frame->value_state, VALUE_PENDING, frame->graph->n_values_all);
   memset(frame->node_state, NODE_TODO, spec->n_nodes);
   for (uint32_t k = 0; k < frame->graph->n_gates; k++)
     frame->parks[k].queued_ticks = frame->parks[k].batched = 0;
@@ -97,6 +99,8 @@ static void begin(struct weft_frame *frame, const struct weft_request *requests,
   weft_frame_begin(frame, requests, n);
   for (uint32_t v = 0; v < spec->n_inputs; v++)
     weft_frame_gather(frame, requests, v);
+  if (frame->policy)
+    weft_policy_begin(frame);
 }
 
 static weft_status take(struct weft_graph *graph, const struct weft_request *requests, uint32_t n, int mode,

@@ -4,7 +4,7 @@
  * only slots change, unless the call would go beyond the node's limits: then
  * the rows of its items are gathered.
  */
-#include "internal.h"
+#include "policy.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -251,7 +251,8 @@ weft_status weft_exec_split(struct exec *exec)
   memset(sums, 0, n_sums * sizeof *sums);
   for (uint32_t j = 0; j < n; j++) {
     add(exec, items[j], sums);
-    if (j == first || (!too_many(exec, sums) && (!n_items_max || (int64_t)(j - first) < n_items_max)))
+    if (j == first || (!too_many(exec, sums) && (!n_items_max || (int64_t)(j - first) < n_items_max) &&
+                       !weft_state_breaks(exec, items, first, j)))
       continue;
     if (!weft_exec_add(exec, first, j - first))
       return WEFT_NO_MEMORY;

@@ -13,7 +13,9 @@ void weft_trace_node(struct weft_frame *frame, uint32_t i, uint32_t n_items, uin
 {
   const struct node *node = &frame->graph->nodes[i];
   const struct park *park = node->park == NONE ? NULL : &frame->parks[node->park];
-  struct weft_trace_event event = {.frame = frame->number, .node = i, .n_items = n_items, .n_call_items = n_items,
+  struct weft_trace_event event = {.frame = frame->number,
+                                   .node = (uint32_t)(node->spec - frame->graph->spec.nodes), .n_items = n_items,
+                                   .n_call_items = n_items,
                                    .n_failed = n_failed, .t_end = weft_clock_now()};
   event.t_begin = event.t_end - weft_clock_ns(ticks);
   if (park && park->batched) {

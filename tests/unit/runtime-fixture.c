@@ -60,16 +60,40 @@ uint32_t fx_node(struct fx *fx, const char *name, struct fx_code code, struct we
   return v;
 }
 
+uint32_t fx_output(struct fx *fx, struct weft_port port)
+{
+  uint32_t v = fx->n_values++;
+  fx->ports[v] = port;
+  fx->values[v] = (struct weft_graph_value){&fx->ports[v], 1, 0};
+  fx_last(fx)->n_outputs++;
+  return v;
+}
+
 struct weft_graph_node *fx_last(struct fx *fx)
 {
   return &fx->nodes[fx->n_nodes - 1];
 }
 
+static struct weft_graph_spec spec_of(const struct fx *fx, uint32_t n_items_max)
+{
+  return (struct weft_graph_spec){.values = fx->values, .nodes = fx->nodes, .n_values = fx->n_values,
+                                  .n_inputs = fx->n_inputs, .n_nodes = fx->n_nodes, .n_items_max = n_items_max,
+                                  .n_frames_max = fx->n_frames_max, .n_sessions_max = fx->n_sessions_max,
+                                  .session_ttl_ns = fx->session_ttl_ns, .n_kept_bytes_max = fx->n_kept_bytes_max};
+}
+
+char *fx_refusal(struct fx *fx, uint32_t n_items_max)
+{
+  struct weft_graph_spec spec = spec_of(fx, n_items_max);
+  char message[WEFT_MESSAGE_BYTES] = "";
+  g_assert_cmpint(weft_graph_new(fx->runtime, &spec, &fx->graph, message), ==, WEFT_BAD_CONFIG);
+  g_assert_null(fx->graph);
+  return g_strdup(message);
+}
+
 void fx_seal(struct fx *fx, uint32_t n_items_max)
 {
-  struct weft_graph_spec spec = {.values = fx->values, .nodes = fx->nodes, .n_values = fx->n_values,
-                                 .n_inputs = fx->n_inputs, .n_nodes = fx->n_nodes, .n_items_max = n_items_max,
-                                 .n_frames_max = fx->n_frames_max};
+  struct weft_graph_spec spec = spec_of(fx, n_items_max);
   char message[WEFT_MESSAGE_BYTES] = "";
   fx->n_items_max = n_items_max;
   weft_status status = weft_graph_new(fx->runtime, &spec, &fx->graph, message);

@@ -19,7 +19,8 @@ struct fx {
   struct weft_graph_node nodes[FX_MAX];
   struct weft_port ports[FX_MAX];
   uint32_t ids[FX_MAX * 4];
-  uint32_t n_values, n_inputs, n_nodes, n_ids, n_items_max, n_frames_max;
+  uint32_t n_values, n_inputs, n_nodes, n_ids, n_items_max, n_frames_max, n_sessions_max;
+  uint64_t session_ttl_ns, n_kept_bytes_max;
 };
 
 /** Pool of n_threads and a runtime; then fx_input, fx_node, fx_seal. */
@@ -35,9 +36,13 @@ struct fx_code {
 #define FX(process, instance) ((struct fx_code){process, instance})
 uint32_t fx_node(struct fx *fx, const char *name, struct fx_code code, struct weft_port port, const uint32_t *inputs,
                  uint32_t n);
+/** One more output of the node last added: its value. */
+uint32_t fx_output(struct fx *fx, struct weft_port port);
 /** The node last added. */
 struct weft_graph_node *fx_last(struct fx *fx);
 void fx_seal(struct fx *fx, uint32_t n_items_max);
+/** The same for a graph that is refused as bad configuration: its message; caller frees with g_free. */
+char *fx_refusal(struct fx *fx, uint32_t n_items_max);
 
 /** texts [n x n_inputs], NULL: absent. Asserts that the frame could be run. */
 struct weft_frame *fx_run(struct fx *fx, const char *const *texts, uint32_t n);
