@@ -12,8 +12,6 @@
 #include "yamltree.h"
 #include <weft/filter.h>
 
-/** Most retries that `on_error` may ask for. */
-#define WEFT_RETRIES_MAX 16
 /** Most items of one call that `batch` may ask for. */
 #define WEFT_BATCH_MAX_ITEMS 1024
 /** The longest that `batch` may let an item wait, seconds. */

@@ -12,8 +12,8 @@
  * A node that holds an input, or keeps state, reads a hidden value in its
  * place: values n_values .. n_values_all - 1, which exist in frames only.
  */
-#ifndef WEFT_CORE_POLICY_H
-#define WEFT_CORE_POLICY_H
+#ifndef WEFT_CORE_RUNTIME_POLICY_H
+#define WEFT_CORE_RUNTIME_POLICY_H
 
 #include "internal.h"
 

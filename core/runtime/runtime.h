@@ -109,7 +109,8 @@ struct weft_graph_node {
 /** Pause before the first retry of an unavailable node (n_retries), four times as long before each further one, at most. */
 #define WEFT_RETRY_FIRST_NS 1000000u
 #define WEFT_RETRY_MOST_NS 64000000u
-#define WEFT_RETRIES_MAX 16u /**< n_retries at most */
+/** n_retries at most. */
+#define WEFT_RETRIES_MAX 16
 
 /** Everything borrowed until weft_graph_free. Values 0..n_inputs-1 are the graph's inputs: bytes (u8, ragged) before
     readers, rows of any fixed size from live sources. */
