@@ -26,6 +26,7 @@ typedef struct {
 
 extern const WeftCommand weft_command_run;
 extern const WeftCommand weft_command_eval;
+extern const WeftCommand weft_command_profile;
 extern const WeftCommand weft_command_pipeline;
 extern const WeftCommand weft_command_plugin;
 extern const WeftCommand weft_command_catalogue;

@@ -12,9 +12,17 @@
 #include <string.h>
 #include <unistd.h>
 
-static const WeftCommand *const commands[] = {&weft_command_run,    &weft_command_eval,  &weft_command_pipeline,
-                                              &weft_command_plugin, &weft_command_model, &weft_command_asset,
-                                              &weft_command_catalogue, &weft_command_audit};
+static const WeftCommand *const commands[] = {
+  &weft_command_run,
+  &weft_command_eval,
+  &weft_command_profile,
+  &weft_command_pipeline,
+  &weft_command_plugin,
+  &weft_command_model,
+  &weft_command_asset,
+  &weft_command_catalogue,
+  &weft_command_audit,
+};
 
 static gboolean in_command;
 

@@ -45,6 +45,7 @@ static void describe_node(WeftBuilder *builder, const WeftStep *step, WeftRevisi
     node->n_assets = step->assets->len;
   }
   node->isolated = step->isolated;
+  node->worker = step->worker;
   node->inputs = source_names(builder, step);
 }
 

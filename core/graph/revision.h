@@ -123,6 +123,7 @@ typedef struct {
   const WeftRevisionAsset *assets; /**< [n_assets] */
   guint n_assets;
   gboolean isolated;
+  const struct weft_worker *worker; /**< whose process it is in; NULL: in this one */
   const char *const *inputs;    /**< references as resolved, "see.tokens", NULL-terminated */
 } WeftRevisionNode;
 
