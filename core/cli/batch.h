@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file batch.h
- * `weft run --batch`: JSON lines in, JSON lines out, in the same order.
+ * `weft run --batch`: JSON lines in, JSON lines out, many requests in flight.
  */
 #ifndef WEFT_CLI_BATCH_H
 #define WEFT_CLI_BATCH_H
@@ -13,6 +13,9 @@ typedef struct {
   guint64 seed;       /**< of the first line; each line adds one */
   GArray *context;    /**< of struct weft_context_entry, of every line that does not say otherwise; borrowed */
   guint64 timeout_ns; /**< of each request; 0: none */
+  guint n_clients;    /**< requests in flight, 1..WEFT_FRAMES_MAX */
+  gboolean unordered; /**< answers as they come, not in the order of the lines */
+  gboolean at_once;   /**< each answer is flushed: somebody may wait for it before the next line */
 } WeftBatch;
 
 /**

@@ -20,6 +20,8 @@ static const char help[] =
     "  --context KEY=VALUE    who asks: a key that the pipeline declares under context; in a batch for the lines\n"
     "                         whose $context does not say otherwise\n"
     "  --set NAME=VALUE       what ${NAME} in the pipeline file stands for\n"
+    "  --clients N            lines of a batch in flight together (64, at most 1024)\n"
+    "  --unordered            answers of a batch as they come; $id tells whose they are\n"
     "  --json                 the whole answer, weft.answer/1; of a pipeline that is not good, weft.diagnostics/1\n"
     "  --explain              path, versions, weights, recorded values and times\n"
     "  --isolate none|all|NODE,...  exactly these nodes run in processes of their own; without it those\n"
@@ -30,6 +32,8 @@ static const char help[] =
     "  --catalogue DIR        this catalogue and the one that came with Weft, instead of the search order\n\n"
     "exit codes: 0 answered; 1 a request failed; 2 options or arguments are wrong;\n"
     "            3 refused by a filter; 4 the pipeline file or the catalogue cannot be used\n";
+
+#define DEFAULT_CLIENTS 64u
 
 static int run(int argc, char **argv);
 
@@ -43,7 +47,8 @@ typedef struct {
 
 typedef struct {
   const char *pipeline, *batch;
-  gboolean json, explain, help;
+  gboolean json, explain, help, unordered;
+  guint n_clients;
   guint64 seed, timeout_ns;
   WeftSessionOptions session;
   GPtrArray *given; /* of Given */
@@ -80,8 +85,8 @@ static gboolean parse_time(const char *text, guint64 *ns)
   return TRUE;
 }
 
-const char *const weft_run_options[] = {"in", "batch", "json", "explain", "isolate", "timeout",
-                                           "seed", "threads", "catalogue", "context", "set", "help", NULL};
+const char *const weft_run_options[] = {"in", "batch", "clients", "unordered", "json", "explain", "isolate", "timeout",
+                                        "seed", "threads", "catalogue", "context", "set", "help", NULL};
 
 /* Answers -1: not one of the options that take a value. */
 static int take_option(Options *options, const char *name, const char *value)
@@ -110,6 +115,11 @@ static int take_option(Options *options, const char *name, const char *value)
     if (!g_ascii_string_to_unsigned(value, 10, 0, G_MAXUINT64, &options->seed, NULL))
       return weft_command_usage_error(&weft_command_run, "--seed %s: expected a number from 0 to %" G_GUINT64_FORMAT,
                                       value, G_MAXUINT64);
+  } else if (strcmp(name, "clients") == 0) {
+    if (!g_ascii_string_to_unsigned(value, 10, 1, WEFT_FRAMES_MAX, &n, NULL))
+      return weft_command_usage_error(&weft_command_run, "--clients %s: expected a number from 1 to %u", value,
+                                      WEFT_FRAMES_MAX);
+    options->n_clients = (guint)n;
   } else if (strcmp(name, "threads") == 0) {
     if (!g_ascii_string_to_unsigned(value, 10, 1, WEFT_THREADS_MAX, &n, NULL))
       return weft_command_usage_error(&weft_command_run, "--threads %s: expected a number from 1 to %u", value,
@@ -131,6 +141,8 @@ static gboolean take_flag(Options *options, const char *name)
     options->json = TRUE;
   else if (strcmp(name, "help") == 0)
     options->help = TRUE;
+  else if (strcmp(name, "unordered") == 0)
+    options->unordered = TRUE;
   else if (strcmp(name, "explain") == 0)
     options->explain = options->session.build.explain = TRUE;
   else
@@ -256,13 +268,17 @@ static int run_with(Options *options)
     weft_print_diagnostics(diagnostics, options->json);
     return WEFT_EXIT_PIPELINE;
   }
+  if (!options->batch && (options->n_clients || options->unordered))
+    return weft_command_usage_error(&weft_command_run, "--%s is for --batch", options->unordered ? "unordered" : "clients");
   if (!options->batch)
     return run_one(options, session);
   if (options->given->len > 0)
     return weft_command_usage_error(&weft_command_run, "--batch and --%s: inputs of a batch stand in its lines",
                                     ((Given *)g_ptr_array_index(options->given, 0))->name);
   WeftBatch batch = {.path = options->batch, .seed = options->seed, .timeout_ns = options->timeout_ns,
-                     .context = options->context};
+                     .context = options->context,
+                     .n_clients = options->n_clients ? options->n_clients : DEFAULT_CLIENTS,
+                     .unordered = options->unordered, .at_once = strcmp(options->batch, "-") == 0};
   return weft_batch_run(session, &batch);
 }
 

@@ -102,3 +102,28 @@ void weft_frame_notify(struct weft_frame *frame, struct park *park)
   if (push)
     weft_pool_push(frame->graph->runtime->pool, &frame->job);
 }
+
+void weft_graph_load(const struct weft_graph *graph, struct weft_load *out)
+{
+  pthread_mutex_t *lock = (pthread_mutex_t *)&graph->lock;
+  *out = (struct weft_load){.n_frames_max = graph->n_frames_max};
+  pthread_mutex_lock(lock);
+  out->n_frames = graph->n_in_flight;
+  pthread_mutex_unlock(lock);
+  for (uint32_t i = 0; i < graph->spec.n_nodes; i++) {
+    struct gate *gate = graph->nodes[i].gate;
+    uint32_t n = 0;
+    if (!gate)
+      continue;
+    pthread_mutex_lock(&gate->lock);
+    for (const struct park *park = gate->first; park; park = park->gate_next)
+      n++;
+    if (gate->batcher)
+      n = gate->batcher->n_queued;
+    pthread_mutex_unlock(&gate->lock);
+    if (n > out->n_waiting) {
+      out->n_waiting = n;
+      out->node = i;
+    }
+  }
+}

@@ -214,6 +214,14 @@ uint64_t weft_frame_node_ns(const struct weft_frame *frame, uint32_t node);
 void weft_frame_release(struct weft_frame *frame);
 
 #define WEFT_BATCH_SIZES 12
+/** How full a graph is. */
+struct weft_load {
+  uint32_t n_frames, n_frames_max; /**< in flight or not yet released */
+  uint32_t node, n_waiting;        /**< the node with the longest queue, and the frames (at batching nodes: parts) in it */
+};
+/** Walks the queues. [any thread] */
+void weft_graph_load(const struct weft_graph *graph, struct weft_load *out);
+
 /** Counters of a node since the graph was made, summed over threads when read. */
 struct weft_counters {
   uint64_t n_calls, n_items, n_failed, ns;

@@ -1,37 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "session.h"
+#include "session-private.h"
 
-#include "answer.h"
 #include "hosttable.h"
 #include "manifest.h"
 #include "module.h"
 #include "places.h"
 #include <string.h>
-#include <time.h>
 #include <weft/compute.h>
 
 #define COMPUTE_PLUGIN "compute-cpu"
 #define DEFAULT_ITEMS_MAX 64
-
-struct WeftSession {
-  WeftCatalogue *catalogue;
-  struct weft_pool_impl *pool;
-  struct weft_runtime *runtime;
-  WeftPipeline *pipeline;
-  WeftRevision *revision;
-  WeftBuildOptions build;
-  WeftVariables *variables;
-  char *worker_program, *isolate;
-  WeftPluginRow *compute; /* NULL: none installed */
-  const struct weft_compute *compute_table; /* NULL until a model asks for it */
-};
-
-static guint64 now_ns(void)
-{
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (guint64)t.tv_sec * 1000000000u + (guint64)t.tv_nsec;
-}
 
 /* The provider is loaded when the first model asks for it: a pipeline without one does not pay. */
 static const void *find_extension(void *data, const char *id)
@@ -54,6 +32,8 @@ static const void *find_extension(void *data, const char *id)
 WeftSession *weft_session_new(const WeftSessionOptions *options, GError **error)
 {
   g_autoptr(WeftSession) session = g_new0(WeftSession, 1);
+  pthread_mutex_init(&session->lock, NULL);
+  pthread_cond_init(&session->drained, NULL);
   g_autofree char *bundled = weft_place_bundled_catalogue();
   if (options->catalogue)
     g_setenv("WEFT_CATALOGUE", options->catalogue, TRUE);
@@ -87,6 +67,7 @@ void weft_session_free(WeftSession *session)
 {
   if (!session)
     return;
+  weft_session_drain(session);
   weft_revision_free(session->revision);
   weft_pipeline_free(session->pipeline);
   weft_runtime_free(session->runtime);
@@ -97,6 +78,8 @@ void weft_session_free(WeftSession *session)
   weft_catalogue_free(session->catalogue);
   g_free(session->worker_program);
   g_free(session->isolate);
+  pthread_cond_destroy(&session->drained);
+  pthread_mutex_destroy(&session->lock);
   g_free(session);
 }
 
@@ -156,75 +139,4 @@ const char *weft_session_fingerprint(WeftSession *session)
 guint weft_session_n_items_max(const WeftSession *session)
 {
   return session->build.n_items_max;
-}
-
-/* What a query lacks before it runs: a value that could not be had, inputs that `require` wants, its context. */
-static GError *query_error(WeftSession *session, const WeftQuery *query, guint n_inputs, struct weft_context *context)
-{
-  g_autofree gboolean *present = g_new0(gboolean, n_inputs + 1);
-  for (guint i = 0; i < n_inputs; i++) {
-    if (query->inputs[i].error)
-      return g_error_copy(query->inputs[i].error);
-    present[i] = query->inputs[i].bytes != NULL;
-  }
-  g_autofree char *missing = NULL;
-  GError *error = NULL;
-  if (weft_revision_require(session->revision, present, &missing)) {
-    weft_revision_take_context(session->revision, query->context, query->n_context, context, &error);
-    return error;
-  }
-  return g_error_new(WEFT_ERROR, WEFT_BAD_INPUT, "%s", missing);
-}
-
-static void fill_request(struct weft_request *request, struct weft_blob *blobs, const WeftQuery *query, guint n_inputs,
-                         const GError *error)
-{
-  for (guint k = 0; k < n_inputs; k++) {
-    gsize n_bytes = 0;
-    GBytes *bytes = query->inputs[k].bytes;
-    blobs[k].data = bytes ? g_bytes_get_data(bytes, &n_bytes) : NULL;
-    blobs[k].n_bytes = n_bytes;
-    blobs[k].present = bytes != NULL;
-  }
-  request->inputs = blobs;
-  request->seed = query->seed;
-  request->deadline_ns = query->timeout_ns ? now_ns() + query->timeout_ns : 0;
-  request->status = error ? WEFT_BAD_INPUT : WEFT_OK;
-}
-
-static void run_frame(WeftSession *session, const WeftQuery *queries, guint n, json_t **answers)
-{
-  guint n_inputs = 0;
-  weft_revision_inputs(session->revision, &n_inputs);
-  g_autofree struct weft_request *requests = g_new0(struct weft_request, n);
-  g_autofree struct weft_blob *blobs = g_new0(struct weft_blob, (gsize)n * n_inputs + 1);
-  g_autofree struct weft_context *contexts = g_new0(struct weft_context, n);
-  g_autofree GError **errors = g_new0(GError *, n);
-  for (guint i = 0; i < n; i++) {
-    errors[i] = query_error(session, &queries[i], n_inputs, &contexts[i]);
-    fill_request(&requests[i], blobs + (gsize)i * n_inputs, &queries[i], n_inputs, errors[i]);
-    requests[i].context = &contexts[i];
-  }
-  guint64 begin = now_ns();
-  struct weft_frame *frame = NULL;
-  weft_status status = weft_graph_run(weft_revision_graph(session->revision), requests, n, &frame);
-  WeftAnswerSource source = {session->revision, weft_session_fingerprint(session),
-                             session->build.explain || session->build.record_heads, (double)(now_ns() - begin) / 1e6};
-  for (guint i = 0; i < n; i++) {
-    if (status != WEFT_OK && !errors[i])
-      errors[i] = g_error_new(WEFT_ERROR, status, "the request could not be taken: %s%s", weft_status_name(status),
-                              status == WEFT_NO_MEMORY ? " (a frame reserves more than 8 GiB of addresses, of which it "
-                                                         "uses little: ulimit -v must allow them)" : "");
-    answers[i] = weft_answer_new(&source, &queries[i], frame, i, errors[i]);
-    g_clear_error(&errors[i]);
-  }
-  if (frame)
-    weft_frame_release(frame);
-}
-
-void weft_session_run(WeftSession *session, const WeftQuery *queries, guint n, json_t **answers)
-{
-  guint most = session->build.n_items_max;
-  for (guint done = 0; done < n; done += MIN(most, n - done))
-    run_frame(session, queries + done, MIN(most, n - done), answers + done);
 }

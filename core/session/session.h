@@ -44,7 +44,7 @@ typedef struct {
 
 /** Errors: WEFT_ERROR with the status. [control thread] */
 WeftSession *weft_session_new(const WeftSessionOptions *options, GError **error);
-/** NULL is allowed. No run is in progress. [control thread] */
+/** Waits for what was submitted. NULL is allowed. No run is in progress. [control thread] */
 void weft_session_free(WeftSession *session);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(WeftSession, weft_session_free)
 
@@ -64,6 +64,34 @@ guint weft_session_n_items_max(const WeftSession *session);
  * request's failure is its own answer. [any thread]
  */
 void weft_session_run(WeftSession *session, const WeftQuery *queries, guint n, json_t **answers);
+
+/** A request that was submitted. */
+typedef struct WeftTicket WeftTicket;
+/** answer: transferred, freed with json_decref. Called once per request. Must not block. [helper] */
+typedef void (*WeftSessionDone)(json_t *answer, gpointer data);
+typedef struct {
+  WeftSessionDone done;
+  gpointer data;
+} WeftReceiver;
+/**
+ * Takes one request and returns at once; never runs plugin code on the caller.
+ * What is wrong with the request itself is in its answer. Requests that are in
+ * flight together share calls at nodes that batch. query, receiver: borrowed
+ * until return (bytes are referenced, the rest is copied). out: caller frees with
+ * weft_ticket_unref; NULL is allowed. FALSE, and `done` is not called:
+ * WEFT_ERROR with WEFT_UNAVAILABLE (which queue is full, or no thread),
+ * WEFT_NO_MEMORY. [any thread]
+ */
+gboolean weft_session_submit(WeftSession *session, const WeftQuery *query, const WeftReceiver *receiver,
+                             WeftTicket **out, GError **error);
+/** The answer of a request that submit did not take. Caller frees with json_decref. [any thread] */
+json_t *weft_session_refusal(WeftSession *session, const WeftQuery *query, const GError *error);
+/** The request ends as soon as it can, with status "cancelled" unless it is done already. [any thread] */
+void weft_ticket_cancel(WeftTicket *ticket);
+/** The request goes on. NULL is allowed. [any thread] */
+void weft_ticket_unref(WeftTicket *ticket);
+/** Returns when every `done` has returned. [control thread] */
+void weft_session_drain(WeftSession *session);
 
 /** What computes, as answers name it under `fingerprint`: borrowed until free. */
 const char *weft_session_fingerprint(WeftSession *session);
