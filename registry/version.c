@@ -95,14 +95,16 @@ gboolean weft_version_range_parse(const char *range, WeftVersionRange *out)
     out->any = TRUE;
     return TRUE;
   }
-  if (*range != '^' && *range != '~') {
-    out->exact = TRUE;
-    return weft_version_parse(range, &out->lowest);
-  }
+  out->exact = *range != '^' && *range != '~' && weft_version_parse(range, &out->lowest);
+  if (out->exact)
+    return TRUE;
+  gboolean begun = g_ascii_isdigit(*range); /* 1 or 1.2: every version that begins so */
   guint32 *parts[] = {&out->lowest.major, &out->lowest.minor, &out->lowest.patch};
   guint n = 0;
-  const char *s = range + 1;
-  while (n < 3) {
+  const char *s = begun ? range : range + 1;
+  if (!begun && *range != '^' && *range != '~')
+    return FALSE;
+  while (n < (begun ? 2 : 3)) {
     if (!(s = number(s, parts[n++])))
       return FALSE;
     if (*s == 0)
@@ -110,9 +112,9 @@ gboolean weft_version_range_parse(const char *range, WeftVersionRange *out)
     if (*s++ != '.')
       return FALSE;
   }
-  if (*s)
+  if (*s || s[-1] == '.')
     return FALSE;
-  gboolean by_minor = n > 1 && (*range == '~' || out->lowest.major == 0);
+  gboolean by_minor = n > 1 && (*range != '^' || out->lowest.major == 0);
   out->below_major = by_minor ? out->lowest.major : out->lowest.major + 1;
   out->below_minor = by_minor ? out->lowest.minor + 1 : 0;
   return TRUE;

@@ -4,7 +4,7 @@
  * Semantic versions (semver.org 2.0.0) and the ranges that pipelines write:
  * `1.2.3` (exactly), `^1.2` (from there below the next major version, below
  * the next minor one while the major is 0), `~1.2` (from there below the next
- * minor version), none: the newest that is no prerelease. A prerelease is
+ * minor version), `1` and `1.2` (every version that begins so), none: the newest that is no prerelease. A prerelease is
  * only found by its exact name.
  */
 #ifndef WEFT_VERSION_H

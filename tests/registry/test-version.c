@@ -72,10 +72,16 @@ static void test_version_ranges(void)
   check("~1.2", "1.3.0", FALSE);
   check("~1", "1.9.0", TRUE);
   check("~1", "2.0.0", FALSE);
+  check("1", "1.9.0", TRUE);
+  check("1", "2.0.0", FALSE);
+  check("0", "0.7.1", TRUE);
+  check("1.2", "1.2.9", TRUE);
+  check("1.2", "1.3.0", FALSE);
+  check("1", "1.3.0-rc.1", FALSE);
   check(NULL, "3.0.0", TRUE);
   check(NULL, "3.0.0-rc.1", FALSE);
   WeftVersionRange r;
-  static const char *const bad[] = {"^", "1", "1.2", "*", ">=1", "^1.2.3.4", "^1.", "^a", "^1.2.3-rc"};
+  static const char *const bad[] = {"^", "1.", "1.2.", "1.2.3.4", "01", "1.x", "*", ">=1", "^1.2.3.4", "^1.", "^a", "^1.2.3-rc"};
   for (gsize i = 0; i < G_N_ELEMENTS(bad); i++)
     g_assert_false(weft_version_range_parse(bad[i], &r));
 }
