@@ -19,11 +19,14 @@ typedef struct {
 
 typedef struct {
   WeftDiagnostics *diagnostics;
+  WeftVariables *variables;
+  gsize n_expanded;                 /* bytes of values with variables */
   const char *text;
   GPtrArray *segments;              /* of Segment */
   WeftYaml *inputs, *models, *assets, *nodes, *outputs;
   GHashTable *taken, *counts;       /* names of inputs and nodes; stem of a name -> how many had it */
   GHashTable *model_names, *used;   /* value -> name of a model; sources that are read */
+  GStringChunk *texts;              /* references to a port of a node in a chain */
   GPtrArray *order;                 /* names of nodes; borrowed from the tree */
   const char *last;                 /* what the chain carries; NULL: nothing */
 } Line;
@@ -85,6 +88,36 @@ static guint column_of(const Line *line, const char *c)
   return (guint)g_utf8_strlen(line->text, c - line->text) + 1;
 }
 
+/* ${NAME} in a value, or in a word that is none. FALSE: reported. */
+static gboolean expand(Line *line, Word *word)
+{
+  gsize n_key = word->equals == G_MAXSIZE ? 0 : word->equals + 1;
+  WeftVariableFault bad;
+  if (!strstr(word->text + n_key, "${"))
+    return TRUE;
+  g_autofree char *value = weft_variables_expand(line->variables, word->text + n_key, &bad);
+  if (value && (line->n_expanded += strlen(value)) > WEFT_PIPELINE_MAX_BYTES) {
+    fault(line, word->column, "with its variables put in, the line has more than %u bytes (WEFT_PIPELINE_MAX_BYTES)",
+          WEFT_PIPELINE_MAX_BYTES);
+    return FALSE;
+  }
+  if (value) {
+    g_autofree char *key = g_strndup(word->text, n_key);
+    g_free(word->text);
+    word->text = g_strconcat(key, value, NULL);
+    return TRUE;
+  }
+  WeftDiagnostic *at = fault(line, n_key ? word->value_column : word->column, "%s", bad.message);
+  if (bad.closest)
+    weft_diagnostic_hint(at, "did you mean \"%s\"?", bad.closest);
+  else if (bad.hint)
+    weft_diagnostic_hint(at, "%s", bad.hint);
+  g_free(bad.message);
+  g_free(bad.hint);
+  g_free(bad.closest);
+  return FALSE;
+}
+
 /* One word up to a space, `!` or `;` outside quotes; NULL: reported. */
 static const char *take_word(Line *line, const char *c, GArray *words)
 {
@@ -108,8 +141,9 @@ static const char *take_word(Line *line, const char *c, GArray *words)
     g_string_append_c(text, *c++);
   }
   word.text = g_strdup(text->str);
+  gboolean ok = expand(line, &word);
   g_array_append_val(words, word);
-  return c;
+  return ok ? c : NULL;
 }
 
 static gboolean split(Line *line)
@@ -346,6 +380,7 @@ static void take_node(Line *line, const Segment *segment)
   g_autofree char *name = NULL, *stem = named ? NULL : stem_of(use);
   WeftYaml *node = yaml_new(WEFT_YAML_MAP, first->column);
   Pair as = {0};
+  const char *port = NULL;
   name = named ? g_strndup(first->text, first->equals) : free_name(line, stem);
   put(node, "use", first->column, scalar_new(use, named ? first->value_column : first->column, TRUE));
   for (guint i = 1; i < segment->words->len; i++) {
@@ -354,6 +389,8 @@ static void take_node(Line *line, const Segment *segment)
       continue;
     if (strcmp(pair.key, "as") == 0 && segment->chained)
       as = pair;
+    else if (strcmp(pair.key, "port") == 0)
+      port = pair.value;
     else
       take_pair(line, node, &pair);
     g_free(pair.key);
@@ -368,6 +405,10 @@ static void take_node(Line *line, const Segment *segment)
   line->last = put(line->nodes, name, first->column, node);
   g_hash_table_add(line->taken, g_strdup(name));
   g_ptr_array_add(line->order, (gpointer)line->last);
+  if (port) {
+    g_autofree char *carried = g_strconcat(name, ".", port, NULL);
+    line->last = g_string_chunk_insert(line->texts, carried);
+  }
 }
 
 /* NAME:TYPE[?] and keys. */
@@ -487,12 +528,12 @@ static gboolean is_sound(const char *text, WeftDiagnostics *diagnostics)
   return FALSE;
 }
 
-WeftYaml *weft_oneline_parse(const char *text, WeftDiagnostics *diagnostics)
+WeftYaml *weft_oneline_parse(const char *text, WeftVariables *variables, WeftDiagnostics *diagnostics)
 {
   if (!is_sound(text, diagnostics))
     return NULL;
   guint n_before = diagnostics->n_errors;
-  Line line = {.diagnostics = diagnostics, .text = text};
+  Line line = {.diagnostics = diagnostics, .variables = variables, .text = text};
   WeftYaml **const maps[] = {&line.inputs, &line.models, &line.assets, &line.nodes, &line.outputs};
   for (guint i = 0; i < G_N_ELEMENTS(maps); i++)
     *maps[i] = yaml_new(WEFT_YAML_MAP, 1);
@@ -502,6 +543,7 @@ WeftYaml *weft_oneline_parse(const char *text, WeftDiagnostics *diagnostics)
   line.model_names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
   line.used = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
   line.order = g_ptr_array_new();
+  line.texts = g_string_chunk_new(256);
   if (split(&line)) {
     take_segments(&line);
     default_outputs(&line);
@@ -509,6 +551,7 @@ WeftYaml *weft_oneline_parse(const char *text, WeftDiagnostics *diagnostics)
   WeftYaml *root = root_of(&line);
   g_ptr_array_unref(line.segments);
   g_ptr_array_unref(line.order);
+  g_string_chunk_free(line.texts);
   g_hash_table_unref(line.taken);
   g_hash_table_unref(line.counts);
   g_hash_table_unref(line.model_names);

@@ -4,6 +4,7 @@
 #include "literal.h"
 #include "live-decl.h"
 #include "read.h"
+#include "oneline.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
@@ -153,13 +154,9 @@ static gboolean take_root(WeftReader *reader)
   return TRUE;
 }
 
-WeftPipeline *weft_pipeline_parse(const char *text, gsize n_bytes, const char *path, WeftVariables *variables,
-                                  WeftDiagnostics *diagnostics)
+/* root: transferred. n_before: errors that were told before it was read. */
+static WeftPipeline *from_tree(WeftYaml *root, const char *path, guint n_before, WeftDiagnostics *diagnostics)
 {
-  guint n_before = diagnostics->n_errors;
-  WeftYaml *root = weft_yaml_parse_with(text, n_bytes, variables, diagnostics);
-  if (!root)
-    return NULL;
   g_autoptr(WeftPipeline) pipeline = g_new0(WeftPipeline, 1);
   pipeline->root = root;
   pipeline->path = g_strdup(path);
@@ -183,6 +180,24 @@ WeftPipeline *weft_pipeline_parse(const char *text, gsize n_bytes, const char *p
   weft_pipeline_wire(pipeline, diagnostics);
   pipeline->faulty = diagnostics->n_errors != n_before;
   return g_steal_pointer(&pipeline);
+}
+
+WeftPipeline *weft_pipeline_parse(const char *text, gsize n_bytes, const char *path, WeftVariables *variables,
+                                  WeftDiagnostics *diagnostics)
+{
+  guint n_before = diagnostics->n_errors;
+  WeftYaml *root = weft_yaml_parse_with(text, n_bytes, variables, diagnostics);
+  return root ? from_tree(root, path, n_before, diagnostics) : NULL;
+}
+
+/* Paths in a line are relative to the working directory. */
+static WeftPipeline *parse_line(const char *text, WeftVariables *variables, WeftDiagnostics *diagnostics)
+{
+  guint n_before = diagnostics->n_errors;
+  g_free(diagnostics->file);
+  diagnostics->file = g_strdup("one-line");
+  WeftYaml *root = weft_oneline_parse(text, variables, diagnostics);
+  return root ? from_tree(root, "one-line", n_before, diagnostics) : NULL;
 }
 
 gboolean weft_pipeline_is_sound(const WeftPipeline *pipeline)
@@ -222,6 +237,8 @@ WeftPipeline *weft_pipeline_load(const char *path, WeftVariables *variables, Wef
 {
   gsize n_bytes = 0;
   g_autoptr(GError) error = NULL;
+  if (weft_oneline_is(path))
+    return parse_line(path, variables, diagnostics);
   g_autofree char *text = read_file(path, &n_bytes, &error);
   if (!text) {
     weft_diagnostics_add(diagnostics, "unreadable", 0, 0, "the file cannot be read: %s", error->message);

@@ -149,6 +149,7 @@ typedef struct {
  */
 WeftPipeline *weft_pipeline_parse(const char *text, gsize n_bytes, const char *path, WeftVariables *variables,
                                   WeftDiagnostics *diagnostics);
+/** The same of a file, or of a pipeline in one line (oneline.h), which the diagnostics then call "one-line". */
 WeftPipeline *weft_pipeline_load(const char *path, WeftVariables *variables, WeftDiagnostics *diagnostics);
 /** FALSE: there were errors; it can be checked, and weft_revision_build answers NULL. */
 gboolean weft_pipeline_is_sound(const WeftPipeline *pipeline);
