@@ -123,7 +123,7 @@ static void test_oneline_takes_variables(void)
   g_autoptr(GString) text = g_string_new(NULL);
   print(root, text);
   g_assert_nonnull(strstr(text->str, "use: b@^1, params: {x: ^1}"));
-  refused("a:image ! b param.x=${W}", "one-line:1:21: the variable W is not set");
+  refused("a:image ! b param.x=${W}", "one-line:1:21: the variable \"W\" is not given");
 }
 
 int main(int argc, char **argv)
