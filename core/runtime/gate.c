@@ -123,7 +123,7 @@ void weft_graph_load(const struct weft_graph *graph, struct weft_load *out)
     pthread_mutex_unlock(&gate->lock);
     if (n > out->n_waiting) {
       out->n_waiting = n;
-      out->node = i;
+      out->node = (uint32_t)(graph->nodes[i].spec - graph->spec.nodes);
     }
   }
 }
