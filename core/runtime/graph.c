@@ -317,6 +317,9 @@ void weft_graph_free(struct weft_graph *graph)
   for (uint32_t i = 0; i < graph->n_gates && !graph->inner_gate; i++) {
     if (graph->gates[i].worker)
       weft_io_remove(graph->runtime, &graph->gates[i]);
+    /* Whoever told the last frame to go on may still be about to let go of it. */
+    pthread_mutex_lock(&graph->gates[i].lock);
+    pthread_mutex_unlock(&graph->gates[i].lock);
     pthread_mutex_destroy(&graph->gates[i].lock);
   }
   struct weft_frame *next;

@@ -98,8 +98,8 @@ weft_status weft_ring_worker_new(const struct weft_ring_worker_spec *spec, struc
   ring->outputs = weft_mem_alloc(spec->n_outputs * sizeof *ring->outputs + 1);
   ring->reserved = weft_mem_alloc(spec->n_outputs * sizeof *ring->reserved + 1);
   ring->scratch = weft_mem_alloc(spec->n_scratch_bytes + 1);
-  if (!ring->items || !ring->contexts || !ring->entries || !ring->status || !ring->has_message || !ring->inputs || !ring->input_of ||
-      !ring->outputs || !ring->reserved || !ring->scratch) {
+  if (!ring->items || !ring->contexts || !ring->entries || !ring->status || !ring->has_message || !ring->inputs ||
+      !ring->input_of || !ring->outputs || !ring->reserved || !ring->scratch) {
     weft_ring_worker_free(ring);
     return WEFT_NO_MEMORY;
   }
