@@ -135,10 +135,10 @@ static gboolean add_installed(Lines *lines, WeftDatabase *database, GError **err
 }
 
 /* From the few bad events to their plugins: without its statistics SQLite would go through all plugins instead. */
-#define REFUSED                                                                                                    \
-  "FROM install_event e INDEXED BY install_event_bad CROSS JOIN install_event_plugin p ON p.event = e.number WHERE "  \
-  "e.what IN ('refused', 'lost') AND e.number = (SELECT max(event) FROM install_event_plugin q WHERE q.id = p.id AND q.version = p.version) AND NOT " \
-  "EXISTS (SELECT 1 FROM plugin WHERE plugin.id = p.id AND plugin.version = p.version)"
+#define REFUSED                                                                                                        \
+  "FROM install_event e INDEXED BY install_event_bad CROSS JOIN install_event_plugin p ON p.event = e.number WHERE "   \
+  "e.what IN ('refused', 'lost') AND e.number = (SELECT max(event) FROM install_event_plugin q WHERE q.id = p.id AND " \
+  "q.version = p.version) AND NOT EXISTS (SELECT 1 FROM plugin WHERE plugin.id = p.id AND plugin.version = p.version)"
 
 /* Names whose latest event is a refusal or a loss. */
 static gboolean add_refused(Lines *lines, WeftDatabase *database, GError **error)
