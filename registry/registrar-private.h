@@ -15,7 +15,7 @@ struct WeftRegistrar {
   guint n_locks;          /* how often this process has taken it */
 };
 
-/** Takes the lock of the catalogue, again within itself. Waits for WEFT_REGISTRAR_WAIT_MS, then names who holds it. */
+/** Takes the lock of the catalogue, again within itself. Waits for WEFT_REGISTRAR_WAIT_S, then names who holds it. */
 gboolean weft_registrar_lock(WeftRegistrar *registrar, GError **error);
 void weft_registrar_unlock(WeftRegistrar *registrar);
 

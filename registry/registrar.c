@@ -37,6 +37,15 @@ static gboolean fail_lock(const char *path, int code, GError **error)
   return FALSE;
 }
 
+static int wait_limit_s(void)
+{
+  guint64 seconds;
+  const char *text = g_getenv("WEFT_LOCK_WAIT");
+  if (text && g_ascii_string_to_unsigned(text, 10, 0, WEFT_REGISTRAR_WAIT_MAX_S, &seconds, NULL))
+    return (int)seconds;
+  return WEFT_REGISTRAR_WAIT_S;
+}
+
 /* The holder writes its number into the file. */
 static gboolean fail_waited(const WeftRegistrar *registrar, int fd, GError **error)
 {
@@ -46,7 +55,7 @@ static gboolean fail_waited(const WeftRegistrar *registrar, int fd, GError **err
   g_autofree char *who = pid > 0 ? g_strdup_printf("process %ld", pid) : g_strdup("another process");
   g_set_error(error, WEFT_CATALOGUE_ERROR, WEFT_CATALOGUE_ERROR_LOCKED,
               "%s: locked by %s, which is changing the catalogue (waited %d s); try again when it has ended",
-              registrar->folder, who, WEFT_REGISTRAR_WAIT_MS / 1000);
+              registrar->folder, who, wait_limit_s());
   return FALSE;
 }
 
@@ -72,7 +81,7 @@ static gboolean wait_for(WeftRegistrar *registrar, int fd, const char *path, int
   while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK && errno != EINTR)
       return fail_lock(path, errno, error);
-    if (*waited >= WEFT_REGISTRAR_WAIT_MS)
+    if (*waited >= wait_limit_s() * 1000)
       return fail_waited(registrar, fd, error);
     g_usleep(POLL_MS * 1000);
     *waited += POLL_MS;

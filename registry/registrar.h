@@ -18,8 +18,9 @@
 
 #include "store.h"
 
-/** How long a change waits for another registrar. */
-#define WEFT_REGISTRAR_WAIT_MS 30000
+/** How long a change waits for another registrar; WEFT_LOCK_WAIT says otherwise, in seconds up to the most. */
+#define WEFT_REGISTRAR_WAIT_S 30
+#define WEFT_REGISTRAR_WAIT_MAX_S 3600
 
 typedef struct WeftRegistrar WeftRegistrar;
 

@@ -95,17 +95,22 @@ WeftStaged *weft_store_stage(const char *folder, const char *sha256, const void 
   return NULL;
 }
 
-/* The code that was probed could reach the file: what is stored is what was looked at, or nothing. */
-static gboolean is_same(const WeftStaged *staged, const char *sha256, GError **error)
+gboolean weft_staged_holds(const WeftStaged *staged, const char *sha256)
 {
   struct stat open_file, named;
   g_autofree char *found = weft_digest_of_fd(staged->fd);
-  if (found && strcmp(found, sha256) == 0 && fstat(staged->fd, &open_file) == 0 && lstat(staged->path, &named) == 0 &&
-      open_file.st_ino == named.st_ino && open_file.st_dev == named.st_dev)
+  return found && strcmp(found, sha256) == 0 && fstat(staged->fd, &open_file) == 0 && lstat(staged->path, &named) == 0 &&
+         open_file.st_ino == named.st_ino && open_file.st_dev == named.st_dev;
+}
+
+/* Others could reach the file: what is stored is what was looked at, or nothing. */
+static gboolean is_same(const WeftStaged *staged, const char *sha256, GError **error)
+{
+  if (weft_staged_holds(staged, sha256))
     return TRUE;
   g_set_error(error, WEFT_CATALOGUE_ERROR, WEFT_CATALOGUE_ERROR_FAILED,
-              "%s: the file was changed while it was looked at (expected sha256 %.12s, found %.12s); nothing was installed",
-              staged->path, sha256, found ? found : "nothing");
+              "%s: the file was changed before it was stored (expected sha256 %.12s); nothing was stored, try again",
+              staged->path, sha256);
   return FALSE;
 }
 

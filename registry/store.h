@@ -23,6 +23,8 @@ typedef struct {
   int fd;
 } WeftStaged;
 
+/** Whether the file under that name still has these bytes. */
+gboolean weft_staged_holds(const WeftStaged *staged, const char *sha256);
 /** Closes; removes it where it is still under incoming/. NULL is allowed. */
 void weft_staged_free(WeftStaged *staged);
 /** Writes a new file under incoming/, not synced yet. data may be NULL: the caller writes to fd. Caller frees. */

@@ -140,6 +140,14 @@ static gboolean probe(Install *install, GError **error)
     refuse(install, verdict.code, "%s", reason);
     weft_probe_verdict_clear(&verdict);
   }
+  if (weft_staged_holds(install->staged, install->file.sha256))
+    return TRUE;
+  /* Not worth keeping: it is no longer what was looked at. */
+  g_clear_pointer(&install->result->code, g_free);
+  g_clear_pointer(&install->result->reason, g_free);
+  refuse(install, "changed", "%s: its copy in the catalogue was changed while it was probed; a plugin writes to no file of "
+         "the catalogue", install->path);
+  g_clear_pointer(&install->staged, weft_staged_free);
   return TRUE;
 }
 

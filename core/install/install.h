@@ -9,7 +9,8 @@
  * other-contract, other-machine, more-symbols, conflict, cannot-load,
  * missing-library, no-entry, init-failed, no-node, bad-node, any-node,
  * create-failed, other-ports, starts-threads, takes-signals, crashed, exited,
- * hung, noisy.
+ * hung, noisy, changed. Those that only running the code can show leave the
+ * file in quarantine.
  */
 #ifndef WEFT_CORE_INSTALL_H
 #define WEFT_CORE_INSTALL_H

@@ -114,6 +114,8 @@ static const struct {
                            "NULL for ids that are not in the manifest"},
   {"bad-manifest", "bad-manifest", "FILE:1:21: not JSON: invalid token near end of file"},
   {"bad-node", "bad-node", "FILE: node \"bad-node\" has no process function; all six are needed"},
+  {"changes-itself", "changed", "FILE: its copy in the catalogue was changed while it was probed; a plugin writes to no file "
+                               "of the catalogue"},
   {"crash-in-init", "crashed", "FILE: crashed while loading the file (init): killed by SIGSEGV"},
   {"create-fails", "create-failed", "FILE: plugin \"create-fails\": create fails with the defaults of its manifest: the "
                                     "stars  are \xef\xbf\xbdnot right"},
@@ -147,10 +149,10 @@ static char *with_file_name(const char *text, const char *path)
   return parts[1] ? g_strjoinv("FILE", parts) : g_strdup(text);
 }
 
-/* What no code of the plugin was needed for; the others are kept in quarantine. */
+/* What no code of the plugin was needed for, or what is not what it was; the others are kept in quarantine. */
 static gboolean is_seen_without_running(const char *code)
 {
-  static const char *const codes[] = {"no-plugin", "bad-manifest", "other-contract", "more-symbols"};
+  static const char *const codes[] = {"no-plugin", "bad-manifest", "other-contract", "more-symbols", "changed"};
   for (gsize i = 0; i < G_N_ELEMENTS(codes); i++)
     if (strcmp(codes[i], code) == 0)
       return TRUE;

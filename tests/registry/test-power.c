@@ -20,7 +20,7 @@
 
 #define N_IDS 8
 
-static int n_rounds = 120;
+static int n_rounds = 60;
 
 typedef struct {
   char *root, *folder;
