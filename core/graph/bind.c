@@ -19,13 +19,24 @@ static int output_index(const WeftPluginSpec *spec, const char *name)
   return -1;
 }
 
+/* A filter's main output is what goes on: its first one is the verdict. */
+guint weft_main_output(const WeftPluginSpec *spec)
+{
+  for (guint i = 1; strcmp(spec->kind, WEFT_KIND_FILTER) == 0 && i < spec->outputs->len; i++) {
+    const WeftPortSpec *port = spec->outputs->pdata[i];
+    if (!port->base && !port->explain && strcmp(port->name, "rules") != 0)
+      return i;
+  }
+  return 0;
+}
+
 int weft_reference_output(WeftBuilder *builder, const WeftReference *reference, const char *node)
 {
   const WeftStep *source = source_of(builder, reference);
   if (!source || !source->found)
     return -1;
   const WeftPluginSpec *spec = source->found->spec;
-  int output = reference->port ? output_index(spec, reference->port) : 0;
+  int output = reference->port ? output_index(spec, reference->port) : (int)weft_main_output(spec);
   if (output >= 0 && spec->outputs->len)
     return output;
   WeftDiagnostic *fault =

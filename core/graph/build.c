@@ -272,6 +272,7 @@ gboolean weft_graph_build(WeftBuilder *builder, struct weft_runtime *runtime)
   weft_revision_describe(builder);
   struct weft_graph_value *values = weft_revision_keep(revision, g_new0(struct weft_graph_value, n_values + 1));
   struct weft_graph_node *nodes = weft_revision_keep(revision, g_new0(struct weft_graph_node, pipeline->n_steps + 1));
+  revision->graph_nodes = nodes;
   fill_values(builder, values);
   for (guint i = 0; i < pipeline->n_steps; i++)
     if (!revision->steps[revision->order[i]].live)

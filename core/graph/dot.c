@@ -46,7 +46,7 @@ static const char *port_of(const WeftReference *reference, const WeftRevision *r
   if (reference->port)
     return reference->port;
   const WeftStep *step = revision ? &revision->steps[reference->step] : NULL;
-  return step ? step->offers[0].port.name : "main";
+  return step ? step->offers[weft_main_output(step->found->spec)].port.name : "main";
 }
 
 static void append_steps(GString *dot, const WeftPipeline *pipeline, const WeftRevision *revision)
@@ -87,6 +87,10 @@ char *weft_pipeline_dot(const WeftPipeline *pipeline, const WeftRevision *revisi
     for (guint k = 0; k < node->in->len; k++) {
       const WeftReference *reference = weft_reference_at(node->in, k);
       append_edge(dot, reference->name, "s:", node->name, port_of(reference, revision), reference->key);
+    }
+    for (guint k = node->in->len; k < weft_node_n_sources(node); k++) {
+      const WeftReference *reference = weft_node_source(node, k);
+      append_edge(dot, reference->name, "s:", node->name, port_of(reference, revision), "when");
     }
   }
   for (guint i = 0; i < pipeline->outputs->len; i++) {

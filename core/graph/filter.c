@@ -71,6 +71,17 @@ static void report_late(WeftBuilder *builder, const WeftStep *filter, const Weft
     weft_diagnostic_hint(fault, "let the filter judge what goes into \"%s\"", effect->name);
 }
 
+void weft_nodes_warn_unused(WeftBuilder *builder)
+{
+  const WeftPipeline *pipeline = builder->pipeline;
+  for (guint s = pipeline->inputs->len; s < pipeline->n_steps; s++) {
+    const WeftStep *step = &builder->revision->steps[s];
+    if (pipeline->unused[s] && !weft_step_is_filter(step) && !weft_step_has_effects(step))
+      weft_diagnostics_warn(builder->diagnostics, "unused", step->node->at->line, step->node->at->column,
+                            "nothing uses the node \"%s\"", step->name);
+  }
+}
+
 void weft_filters_order(WeftBuilder *builder)
 {
   const WeftPipeline *pipeline = builder->pipeline;

@@ -266,5 +266,6 @@ void weft_pipeline_free(WeftPipeline *pipeline)
   g_hash_table_unref(pipeline->model_index);
   g_hash_table_unref(pipeline->asset_index);
   g_free(pipeline->order);
+  g_free(pipeline->unused);
   g_free(pipeline);
 }

@@ -91,6 +91,7 @@ struct WeftPipeline {
                                        model, an asset, a key of the context is not known (reported): what seems to be
                                        missing may be meant */
   guint n_steps;
+  guint8 *unused;                   /* [n_steps] nothing refers to it */
   guint *order;                     /* [n_steps] topological; steps in or behind a circle (reported) last */
 };
 

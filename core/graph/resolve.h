@@ -93,6 +93,7 @@ struct WeftRevision {
   char **model_labels;               /* [models]; "minilm@1.2.0" of the catalogue, NULL: the path */
   WeftStep *steps;                   /* [pipeline->n_steps] */
   struct weft_graph *graph;
+  const struct weft_graph_node *graph_nodes; /* as the runtime got them */
   char *digest;
   WeftRevisionInput *inputs;
   WeftRevisionOutput *outputs;
@@ -124,6 +125,8 @@ gboolean weft_step_resolve(WeftBuilder *builder, WeftStep *step);
 gboolean weft_step_check(WeftBuilder *builder, WeftStep *step);
 gboolean weft_step_take_params(WeftBuilder *builder, WeftStep *step);
 gboolean weft_step_bind(WeftBuilder *builder, WeftStep *step);
+/** Index of the output that a node's bare name means. */
+guint weft_main_output(const WeftPluginSpec *spec);
 /** Index of the output that a reference names; -1: reported, or its step is not known. node: who asks, or NULL. */
 int weft_reference_output(WeftBuilder *builder, const WeftReference *reference, const char *node);
 /** Whether an output could feed an input, as far as the manifests tell. */
@@ -178,6 +181,8 @@ gboolean weft_step_is_filter(const WeftStep *step);
 gboolean weft_step_has_effects(const WeftStep *step);
 /** A filter's ports are those of filter.h. */
 gboolean weft_step_check_filter(WeftBuilder *builder, const WeftStep *step);
+/** Of nodes whose outputs nobody reads: a filter judges and an effect acts all the same. */
+void weft_nodes_warn_unused(WeftBuilder *builder);
 /** Puts every step that an effect precedes behind the filters; reports filters that would come too late. */
 void weft_filters_order(WeftBuilder *builder);
 

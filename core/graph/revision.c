@@ -126,6 +126,7 @@ static void resolve_all(WeftBuilder *builder)
   for (guint i = 0; i < pipeline->sinks->len; i++)
     weft_sink_resolve(builder, weft_sink_at(pipeline, i));
   weft_filters_order(builder);
+  weft_nodes_warn_unused(builder);
   weft_assets_warn_unused(builder);
 }
 

@@ -275,9 +275,13 @@ static void use(guint8 *used, const GArray *references, gboolean *all_known)
   }
 }
 
-/* Where a reference names nothing, or nothing yet, it may have meant what seems to be unused. */
-static void warn_unused(const WeftPipeline *pipeline, WeftDiagnostics *diagnostics)
+/*
+ * Where a reference names nothing, or nothing yet, it may have meant what seems
+ * to be unused. A node may act by itself, which its plugin will tell.
+ */
+static void find_unused(WeftPipeline *pipeline, WeftDiagnostics *diagnostics)
 {
+  pipeline->unused = g_malloc0(pipeline->n_steps + 1);
   g_autofree guint8 *used = g_malloc0(pipeline->n_steps + 1);
   gboolean all_known = pipeline->outputs->len && !pipeline->names_unsure, all_models_known = !pipeline->names_unsure;
   for (guint i = 0; i < pipeline->nodes->len; i++) {
@@ -292,12 +296,12 @@ static void warn_unused(const WeftPipeline *pipeline, WeftDiagnostics *diagnosti
   for (guint i = 0; i < pipeline->sinks->len; i++)
     use(used, weft_sink_at(pipeline, i)->from, &all_known);
   for (guint s = 0; all_known && s < pipeline->n_steps; s++) {
-    const WeftNodeDecl *node = weft_step_node(pipeline, s);
-    const WeftYaml *at = node ? node->at : weft_input_at(pipeline, s)->at;
     gboolean named = GPOINTER_TO_UINT(g_hash_table_lookup(pipeline->steps, weft_step_name(pipeline, s))) == s + 1;
-    if (!used[s] && named) /* of two with one name only the first is meant */
-      weft_diagnostics_warn(diagnostics, "unused", at->line, at->column, "nothing uses the %s \"%s\"",
-                            node ? "node" : "input", weft_step_name(pipeline, s));
+    pipeline->unused[s] = !used[s] && named; /* of two with one name only the first is meant */
+    const WeftYaml *at = weft_step_node(pipeline, s) ? NULL : weft_input_at(pipeline, s)->at;
+    if (at && pipeline->unused[s])
+      weft_diagnostics_warn(diagnostics, "unused", at->line, at->column, "nothing uses the input \"%s\"",
+                            weft_step_name(pipeline, s));
   }
   for (guint i = 0; i < pipeline->models->len; i++) {
     const WeftModel *model = weft_model_at(pipeline, i);
@@ -314,7 +318,7 @@ void weft_pipeline_wire(WeftPipeline *pipeline, WeftDiagnostics *diagnostics)
   bind_all(pipeline, diagnostics);
   parse_require(pipeline, diagnostics);
   sort(pipeline, diagnostics);
-  warn_unused(pipeline, diagnostics);
+  find_unused(pipeline, diagnostics);
 }
 
 void weft_pipeline_warn_options(const WeftPipeline *pipeline, const char *const *options, WeftDiagnostics *diagnostics)

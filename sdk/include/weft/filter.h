@@ -10,6 +10,9 @@
  *               {"name": "text", ...}      what goes on: its input, or the input redacted
  *               {"name": "rules", ...}]    u8, ragged: the ids of the rules that spoke, separated by `,`
  *
+ * The bare name of a filter node means what goes on: its first output that is
+ * neither `verdict` nor `rules`.
+ *
  * A verdict governs the whole request: nothing leaves (no output, no sink, no
  * node that is not pure) before every filter of the pipeline has let it pass,
  * and a refused request has no outputs. A filter that fails, hangs, dies, or
