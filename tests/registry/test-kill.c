@@ -245,7 +245,7 @@ int main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
   if (argc == 3 && strcmp(argv[1], "--rounds") == 0)
-    n_rounds = atoi(argv[2]);
+    n_rounds = (int)g_ascii_strtoll(argv[2], NULL, 10);
   const char *build = g_getenv("G_TEST_BUILDDIR");
   g_assert_nonnull(build);
   weft = g_build_filename(build, "core", "cli", "weft", NULL);

@@ -203,7 +203,7 @@ int main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
   if (argc == 3 && strcmp(argv[1], "--rounds") == 0)
-    n_rounds = atoi(argv[2]);
+    n_rounds = (int)g_ascii_strtoll(argv[2], NULL, 10);
   g_test_add("/power/loses-nothing/log", Fixture, GINT_TO_POINTER(FALSE), set_up, test_power_loses_nothing, tear_down);
   g_test_add("/power/loses-nothing/journal", Fixture, GINT_TO_POINTER(TRUE), set_up, test_power_loses_nothing, tear_down);
   g_test_add("/power/full-disk/log", Fixture, GINT_TO_POINTER(FALSE), set_up, test_power_full_disk, tear_down);
