@@ -90,18 +90,18 @@ static void read_source(WeftReader *reader, const WeftYaml *value, const char *n
 {
   static const char *const known[] = {"use", "params", "isolate", NULL}, *const later[] = {NULL};
   const WeftYaml *part;
-  if (!weft_read_map(reader, value, node, "source", "{use: replay@1, params: {file: vib}}"))
+  if (!weft_read_map(reader, value, node, "source", "{use: replay@^1, params: {file: vib}}"))
     return;
   weft_read_keys(reader, value, "a source", node, known, later);
   live->use_at = weft_yaml_get(value, "use");
-  const char *text = live->use_at ? weft_read_text(reader, live->use_at, node, "use", "replay@1") : NULL;
+  const char *text = live->use_at ? weft_read_text(reader, live->use_at, node, "use", "replay@^1") : NULL;
   if (text) {
     const char *at = strchr(text, '@');
     live->plugin = at ? g_strndup(text, (gsize)(at - text)) : g_strdup(text);
     live->range = at && at[1] ? at + 1 : NULL;
   } else if (!live->use_at) {
     weft_diagnostic_at(weft_diagnostic_hint(weft_fault(reader->diagnostics, value, "missing-key", "no plugin is named"),
-                                            "such as source: {use: replay@1}"), node, NULL);
+                                            "such as source: {use: replay@^1}"), node, NULL);
   }
   if ((part = weft_yaml_get(value, "params")) && weft_read_map(reader, part, node, "params", "{speed: 1}"))
     live->params_at = part;
@@ -139,7 +139,7 @@ void weft_live_read(WeftReader *reader, WeftInput *input, const WeftYaml *map)
       continue;
     WeftDiagnostic *fault = weft_fault(reader->diagnostics, value, "not-live", "input \"%s\" has \"%s\", which only a live "
                                        "input has", input->name, keys[i]);
-    weft_diagnostic_hint(fault, "such as source: {use: replay@1}");
+    weft_diagnostic_hint(fault, "such as source: {use: replay@^1}");
     return;
   }
   if (!source)
@@ -152,7 +152,7 @@ void weft_live_read(WeftReader *reader, WeftInput *input, const WeftYaml *map)
   read_keys(reader, map, input->name, live);
 }
 
-void weft_live_free(WeftLiveDecl *live)
+void weft_live_decl_free(WeftLiveDecl *live)
 {
   if (!live)
     return;
@@ -259,7 +259,7 @@ void weft_live_read_root(WeftReader *reader)
     if (at)
       weft_diagnostic_hint(weft_fault(reader->diagnostics, at, "not-live", "%s is said of live inputs, and there is none",
                                       lead ? "lead" : "deadline"),
-                           "a live input has source: {use: replay@1}");
+                           "a live input has source: {use: replay@^1}");
     return;
   }
   if (lead) {

@@ -50,7 +50,7 @@ typedef struct {
 
 /** Reads the live keys of an input; input->live stays NULL where it has no `source`. */
 void weft_live_read(WeftReader *reader, WeftInput *input, const WeftYaml *map);
-void weft_live_free(WeftLiveDecl *live);
+void weft_live_decl_free(WeftLiveDecl *live);
 /** One entry under `sinks`. */
 void weft_sink_read(WeftReader *reader, const WeftYaml *key, const WeftYaml *value);
 void weft_sink_clear(gpointer sink);

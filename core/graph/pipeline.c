@@ -13,7 +13,7 @@
 
 static void input_clear(gpointer data)
 {
-  weft_live_free(((WeftInput *)data)->live);
+  weft_live_decl_free(((WeftInput *)data)->live);
 }
 
 static void take_input(WeftReader *reader, const WeftYaml *key, const WeftYaml *value)

@@ -139,6 +139,8 @@ static void stop(struct weft_worker *worker, struct weft_setup *setup)
       weft_life_launch(worker);
     else if (state == WEFT_WORKER_DOWN)
       return;
+    else if (state == WEFT_WORKER_ALIVE) /* the fork of a respawn that was under way */
+      weft_life_kill_worker(worker);
     if (atomic_load(&worker->state) == WEFT_WORKER_GONE)
       return;
     weft_life_step(worker, setup);

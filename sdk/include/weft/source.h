@@ -4,7 +4,7 @@
  * Conventions of a source: a node without inputs that yields the rows of a
  * stream as they happen. It stands behind a live input of a pipeline:
  *
- *     inputs: {vibration: {type: series, source: {use: replay@1}, window: 1 s}}
+ *     inputs: {vibration: {type: series, source: {use: replay@^1}, window: 1 s}}
  *
  * Manifest: `"kind": "source"`, `"pure": false`, no inputs. `blocking` where
  * process may wait inside (it polls weft_cancelled then).
