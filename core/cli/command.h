@@ -25,6 +25,7 @@ typedef struct {
 } WeftCommand;
 
 extern const WeftCommand weft_command_run;
+extern const WeftCommand weft_command_live;
 extern const WeftCommand weft_command_eval;
 extern const WeftCommand weft_command_profile;
 extern const WeftCommand weft_command_pipeline;

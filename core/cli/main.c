@@ -14,6 +14,7 @@
 
 static const WeftCommand *const commands[] = {
   &weft_command_run,
+  &weft_command_live,
   &weft_command_eval,
   &weft_command_profile,
   &weft_command_pipeline,

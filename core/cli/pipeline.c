@@ -126,7 +126,7 @@ static int run_with(const Options *options)
 
 static int run(int argc, char **argv)
 {
-  Options options = {0};
+  Options options = {.session.build.live = TRUE}; /* sources stand behind live inputs */
   int code = parse(&options, argc, argv);
   if (code == WEFT_EXIT_OK)
     code = options.help ? weft_command_help(&weft_command_pipeline) : run_with(&options);

@@ -99,6 +99,7 @@ struct WeftLive {
   gboolean *present;          /* [inputs] */
   WeftValue *values;          /* [inputs] for answers: there or not */
   GBytes *there;
+  struct weft_context context;
 
   pthread_mutex_t lock;
   pthread_cond_t changed;     /* rows, ends, deaths, answers: the runner */

@@ -143,6 +143,8 @@ WeftLive *weft_live_new(WeftSession *session, const WeftLiveOptions *options, GE
   live->there = g_bytes_new_static("", 0);
   if (!feeds_init(live, error) || !slots_init(live, error))
     return NULL;
+  if (!weft_revision_take_context(revision, options->context, options->n_context, &live->context, error))
+    return NULL;
   live->sinks = weft_sinks_new(revision, error);
   return live->sinks ? g_steal_pointer(&live) : NULL;
 }
@@ -195,7 +197,8 @@ static void submit(WeftLive *live, struct slot *slot)
   guint64 deadline_ns = weft_revision_window_deadline_ns(revision);
   g_autofree char *missing = NULL;
   slot->request = (struct weft_request){
-    .inputs = slot->blobs, .groups = slot->groups, .absences = slot->absences, .seed = slot->index,
+    .inputs = slot->blobs, .groups = slot->groups, .absences = slot->absences,
+    .context = &live->context, .seed = slot->index,
     .deadline_ns = deadline_ns ? slot->complete_at + deadline_ns : 0, .stream = STREAM,
     .chunk_flags = slot->index ? 0 : WEFT_CHUNK_FIRST, .time_ns = slot->begin > 0 ? (uint64_t)slot->begin : 0};
   set_present(live, slot);

@@ -31,6 +31,9 @@
 /** Most streams of a pipeline. */
 #define WEFT_LIVE_STREAMS_MAX 64
 
+/** Most windows in the graph at once. */
+#define WEFT_LIVE_IN_FLIGHT_MAX 64
+
 typedef struct WeftLive WeftLive;
 
 /** Why a window came without a stream. */
@@ -63,6 +66,8 @@ typedef struct {
   void (*event)(void *data, const char *line);
   void *data;
   gboolean want_answers;
+  const struct weft_context_entry *context; /**< [n_context] of every window: borrowed until free */
+  guint n_context;
 } WeftLiveOptions;
 
 typedef struct {

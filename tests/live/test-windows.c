@@ -7,6 +7,7 @@
 #define S G_GINT64_CONSTANT(1000000000)
 #define MS G_GINT64_CONSTANT(1000000)
 
+#define TICKS "source: {use: ticks@^1, isolate: false, params:"
 #define HEAD "weft: 1\nname: t\n"
 #define TAIL                                                                                                       \
   "nodes: {look: {use: look@^1, in: {a: a, b: b, c: c}, isolate: false}}\noutputs: {seen: look.seen}\n"
@@ -36,7 +37,7 @@ static void assert_window(const RigWindow *window, guint stream, gint64 slack)
 static void test_windows_of_one(void)
 {
   Rig rig = {0};
-  run(&rig, HEAD "inputs: {a: {type: series, source: {use: ticks@^1, isolate: false, params: {rate: 12000, length: 10}}, window: 1 s}}\n"
+  run(&rig, HEAD "inputs: {a: {type: series, " TICKS " {rate: 12000, length: 10}}, window: 1 s}}\n"
                  LOOK_A);
   g_assert_cmpuint(rig.windows->len, ==, 10);
   for (guint i = 0; i < 10; i++) {
@@ -62,7 +63,7 @@ static void test_windows_hop(void)
   for (guint k = 0; k < G_N_ELEMENTS(cases); k++) {
     Rig rig = {0};
     g_autofree char *text = g_strdup_printf(
-      HEAD "inputs: {a: {type: series, source: {use: ticks@^1, isolate: false, params: {rate: %s}}, window: 1 s, hop: %s}}\n" LOOK_A,
+      HEAD "inputs: {a: {type: series, " TICKS " {rate: %s}}, window: 1 s, hop: %s}}\n" LOOK_A,
       cases[k].rate, cases[k].hop);
     run(&rig, text);
     g_assert_cmpuint(rig.windows->len, ==, cases[k].n);
@@ -76,11 +77,11 @@ static void test_windows_hop(void)
 
 #define THREE(die, isolate)                                                                                          \
   HEAD "inputs:\n"                                                                                                   \
-       "  a: {type: series, source: {use: ticks@^1, isolate: false, params: {rate: 12000, length: 60}}, window: 1 s, " \
+       "  a: {type: series, " TICKS " {rate: 12000, length: 60}}, window: 1 s, " \
        "hop: 500 ms, tolerance: 20 ms}\n"                                                                            \
        "  b: {type: series, source: {use: ticks@^1, isolate: " isolate ", params: {rate: 1, length: 60" die "}}, "      \
        "optional: true, tolerance: 20 ms}\n"                                                                         \
-       "  c: {type: series, source: {use: ticks@^1, isolate: false, params: {rate: 0.5, jitter: 1, length: 60}}, "      \
+       "  c: {type: series, " TICKS " {rate: 0.5, jitter: 1, length: 60}}, "      \
        "optional: true, tolerance: 20 ms, late: hold 3 s}\n"                                                         \
        "lead: a\ndeadline: 5 s\n" TAIL
 
@@ -148,7 +149,7 @@ static void test_windows_given_up(gconstpointer data)
   static const char *const hows[] = {"bad", "always", "nonsense"};
   Rig rig = {0};
   g_autofree char *text = g_strdup_printf(
-    HEAD "inputs: {a: {type: series, source: {use: ticks@^1, isolate: false, params: {rate: 10, die_at: 5, how: %s}}, window: 1 s}}\n"
+    HEAD "inputs: {a: {type: series, " TICKS " {rate: 10, die_at: 5, how: %s}}, window: 1 s}}\n"
     LOOK_A, hows[GPOINTER_TO_UINT(data)]);
   run(&rig, text);
   g_assert_cmpuint(rig.windows->len, ==, 5);
@@ -178,8 +179,8 @@ static void test_windows_required(void)
 {
   Rig rig = {.each = see_missing};
   run(&rig, HEAD "inputs:\n"
-                 "  a: {type: series, source: {use: ticks@^1, isolate: false, params: {rate: 10}}, window: 1 s}\n"
-                 "  b: {type: series, source: {use: ticks@^1, isolate: false, params: {rate: 10, length: 5}}, tolerance: 20 ms}\n" LOOK_AB);
+                 "  a: {type: series, " TICKS " {rate: 10}}, window: 1 s}\n"
+                 "  b: {type: series, " TICKS " {rate: 10, length: 5}}, tolerance: 20 ms}\n" LOOK_AB);
   g_assert_cmpuint(rig.windows->len, ==, 10);
   g_assert_cmpuint(rig.stats.n_failed, ==, 5);
   g_assert_cmpuint(rig.stats.n_missed, ==, 0);
@@ -212,7 +213,7 @@ static void test_windows_real_time(void)
 {
   Rig rig = {.for_ns = 3 * S};
   run(&rig, HEAD "inputs:\n"
-                 "  a: {type: series, source: {use: ticks@^1, isolate: false, params: {rate: 1000, length: 60, speed: 1, start: 1}}, "
+                 "  a: {type: series, " TICKS " {rate: 1000, length: 60, speed: 1, start: 1}}, "
                  "window: 200 ms, tolerance: 0 ms}\n"
                  "  b: {type: series, source: {use: ticks@^1, isolate: true, params: {rate: 50, length: 60, speed: 1, start: 1, "
                  "die_at: 1.6, how: abort}}, optional: true, tolerance: 100 ms}\n"
@@ -235,7 +236,7 @@ static void test_windows_real_time(void)
 static void test_windows_in_flight(void)
 {
   Rig rig = {.n_in_flight = 4};
-  run(&rig, HEAD "inputs: {a: {type: series, source: {use: ticks@^1, isolate: false, params: {rate: 100, length: 50}}, window: 1 s}}\n"
+  run(&rig, HEAD "inputs: {a: {type: series, " TICKS " {rate: 100, length: 50}}, window: 1 s}}\n"
                  "nodes: {look: {use: look@^1, in: {a: a}, isolate: false, params: {ms: 3}}}\noutputs: {seen: look.seen}\n");
   g_assert_cmpuint(rig.windows->len, ==, 50);
   for (guint i = 0; i < 50; i++)
@@ -246,7 +247,7 @@ static void test_windows_in_flight(void)
 static void test_windows_deadline(void)
 {
   Rig rig = {0};
-  run(&rig, HEAD "inputs: {a: {type: series, source: {use: ticks@^1, isolate: false, params: {rate: 100, length: 3}}, window: 1 s}}\n"
+  run(&rig, HEAD "inputs: {a: {type: series, " TICKS " {rate: 100, length: 3}}, window: 1 s}}\n"
                  "deadline: 20 ms\n"
                  "nodes: {look: {use: look@^1, in: {a: a}, isolate: false, params: {ms: 2000}}}\noutputs: {seen: look.seen}\n");
   g_assert_cmpuint(rig.stats.n_missed, ==, 3);
