@@ -40,19 +40,20 @@ static void resolve_asset(WeftBuilder *builder, guint i)
   const WeftAsset *asset = weft_asset_at(builder->pipeline, i);
   if (!asset->path) /* reported */
     return;
+  const char *folder = asset->folder ? asset->folder : builder->pipeline->folder;
   if (!weft_is_path(asset->path)) {
     weft_asset_from_catalogue(builder, i);
     return;
   }
   char *path = g_path_is_absolute(asset->path) ? g_strdup(asset->path)
-                                               : g_build_filename(builder->pipeline->folder, asset->path, NULL);
+                                               : g_build_filename(folder, asset->path, NULL);
   builder->revision->asset_paths[i] = path;
   if (g_file_test(path, G_FILE_TEST_IS_REGULAR))
     return;
   WeftDiagnostic *fault =
       weft_fault(builder->diagnostics, asset->at, "asset", g_file_test(path, G_FILE_TEST_EXISTS)
                  ? "asset \"%s\": \"%s\" is no file" : "asset \"%s\": there is no file \"%s\"", asset->name, asset->path);
-  weft_diagnostic_hint(fault, "paths are relative to the pipeline's own folder, \"%s\"", builder->pipeline->folder);
+  weft_diagnostic_hint(fault, "paths are relative to the pipeline's own folder, \"%s\"", folder);
   g_clear_pointer(&builder->revision->asset_paths[i], g_free);
 }
 
@@ -84,7 +85,7 @@ void weft_assets_warn_unused(WeftBuilder *builder)
     all_known = builder->revision->steps[s].found != NULL;
   for (guint i = 0; all_known && i < builder->pipeline->assets->len; i++) {
     const WeftAsset *asset = weft_asset_at(builder->pipeline, i);
-    if (!asset->used && builder->revision->asset_paths[i] && !builder->revision->asset_digests[i])
+    if (!asset->at->place && !asset->used && builder->revision->asset_paths[i] && !builder->revision->asset_digests[i])
       weft_diagnostics_warn(builder->diagnostics, "unused", asset->at->line, asset->at->column,
                             "no node uses the asset \"%s\"", asset->name);
   }
@@ -174,7 +175,8 @@ gboolean weft_step_use_asset(WeftBuilder *builder, WeftStep *step, const char *p
   const WeftPipeline *pipeline = builder->pipeline;
   const char *dot = strchr(at->text, '.');
   g_autofree char *name = dot ? g_strndup(at->text, (gsize)(dot - at->text)) : g_strdup(at->text);
-  guint found = GPOINTER_TO_UINT(g_hash_table_lookup(pipeline->asset_index, name));
+  g_autofree char *scoped = step->node && step->node->scope ? g_strconcat(step->node->scope, "/", name, NULL) : NULL;
+  guint found = GPOINTER_TO_UINT(g_hash_table_lookup(pipeline->asset_index, scoped ? scoped : name));
   if (!found)
     weft_unknown_asset(builder->diagnostics, pipeline, at, name, step->name);
   if (!found || !weft_asset_use(builder, found - 1))

@@ -47,7 +47,8 @@ static json_t *entry(const WeftDiagnostics *diagnostics, const WeftDiagnostic *d
     json_object_set_new(offers, "source", offer(diagnostic->source));
     json_object_set_new(offers, "target", offer(diagnostic->target));
   }
-  json_object_set_new(object, "file", text_or_null(diagnostics->file));
+  json_object_set_new(object, "file", text_or_null(diagnostic->file ? diagnostic->file : diagnostics->file));
+  json_object_set_new(object, "within", text_or_null(diagnostic->within));
   json_object_set_new(object, "line", json_integer(diagnostic->line));
   json_object_set_new(object, "column", json_integer(diagnostic->column));
   json_object_set_new(object, "code", text_or_null(diagnostic->code));

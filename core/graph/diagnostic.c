@@ -6,6 +6,8 @@
 static void diagnostic_free(WeftDiagnostic *diagnostic)
 {
   g_free(diagnostic->code);
+  g_free(diagnostic->file);
+  g_free(diagnostic->within);
   g_free(diagnostic->node);
   g_free(diagnostic->port);
   g_free(diagnostic->message);
@@ -78,6 +80,44 @@ WeftDiagnostic *weft_diagnostic_at(WeftDiagnostic *diagnostic, const char *node,
   return diagnostic;
 }
 
+WeftDiagnostic *weft_diagnostic_in(WeftDiagnostic *diagnostic, const WeftDiagnosticPlace *place)
+{
+  if (!place)
+    return diagnostic;
+  g_free(diagnostic->file);
+  g_free(diagnostic->within);
+  diagnostic->file = g_strdup(place->file);
+  diagnostic->within = g_strdup(place->within);
+  return diagnostic;
+}
+
+/* "node/word", word being freed; NULL where word is. */
+static char *below(const char *node, char *word)
+{
+  char *path = word ? g_strconcat(node, "/", word, NULL) : NULL;
+  g_free(word);
+  return path;
+}
+
+void weft_diagnostics_move(WeftDiagnostics *from, WeftDiagnostics *into, const char *node)
+{
+  for (guint i = 0; i < from->list->len; i++) {
+    WeftDiagnostic *given = from->list->pdata[i];
+    WeftDiagnostic *moved = add(into, given->code, given->line, given->column, g_steal_pointer(&given->message));
+    moved->file = given->file ? g_steal_pointer(&given->file) : g_strdup(from->file);
+    moved->within = given->within ? below(node, g_steal_pointer(&given->within)) : g_strdup(node);
+    moved->node = below(node, g_steal_pointer(&given->node));
+    moved->port = g_steal_pointer(&given->port);
+    moved->hint = g_steal_pointer(&given->hint);
+    moved->warning = given->warning;
+    weft_diagnostic_offers(moved, g_steal_pointer(&given->source), g_steal_pointer(&given->target));
+  }
+  into->n_errors += from->n_errors;
+  into->n_dropped += from->n_dropped;
+  g_ptr_array_set_size(from->list, 0);
+  from->n_errors = from->n_dropped = 0;
+}
+
 WeftDiagnostic *weft_diagnostic_hint(WeftDiagnostic *diagnostic, const char *format, ...)
 {
   va_list arguments;
@@ -107,6 +147,9 @@ WeftDiagnostic *weft_diagnostic_offers(WeftDiagnostic *diagnostic, WeftPortText 
 static int by_place(const void *a, const void *b)
 {
   const WeftDiagnostic *x = *(WeftDiagnostic *const *)a, *y = *(WeftDiagnostic *const *)b;
+  int files = g_strcmp0(x->within, y->within); /* the file's own first */
+  if (files)
+    return files;
   if (x->line != y->line)
     return x->line < y->line ? -1 : 1;
   return x->column == y->column ? 0 : x->column < y->column ? -1 : 1;
@@ -114,12 +157,14 @@ static int by_place(const void *a, const void *b)
 
 static void append(GString *text, const char *file, const WeftDiagnostic *diagnostic)
 {
-  g_string_append_printf(text, "%s:", file);
+  g_string_append_printf(text, "%s:", diagnostic->file ? diagnostic->file : file);
   if (diagnostic->line)
     g_string_append_printf(text, "%u:%u:", diagnostic->line, diagnostic->column);
   g_string_append_c(text, ' ');
   if (diagnostic->warning)
     g_string_append(text, "warning: ");
+  if (diagnostic->within)
+    g_string_append_printf(text, "in sub-pipeline \"%s\": ", diagnostic->within);
   if (diagnostic->node)
     g_string_append_printf(text, "node \"%s\"%s", diagnostic->node, diagnostic->port ? ", " : ": ");
   if (diagnostic->port)

@@ -20,9 +20,16 @@ typedef struct {
   GPtrArray *attributes;      /**< of char *: key, value, key, value ... */
 } WeftPortText;
 
+/** A file that is not the diagnostics' own: of a sub-pipeline. */
+typedef struct {
+  char *file;           /**< as messages show it */
+  char *within;         /**< the node it stands for: "ask", or "ask/inner" */
+} WeftDiagnosticPlace;
+
 typedef struct {
   char *code;           /**< short and stable, "unknown-key" */
   guint line, column;   /**< 1-based; 0: the file as a whole */
+  char *file, *within;  /**< of a sub-pipeline; NULL: the file of the diagnostics */
   char *node, *port;    /**< NULL: none */
   char *message, *hint; /**< hint: NULL: none */
   WeftPortText *source, *target; /**< both sides of an edge; NULL: no edge */
@@ -49,6 +56,10 @@ WeftDiagnostic *weft_diagnostics_warn(WeftDiagnostics *diagnostics, const char *
                                       const char *format, ...) G_GNUC_PRINTF(5, 6);
 /** Says where in the graph it is: node and port may be NULL. Returns diagnostic. */
 WeftDiagnostic *weft_diagnostic_at(WeftDiagnostic *diagnostic, const char *node, const char *port);
+/** Says that it is in the file of a sub-pipeline. place: borrowed until return; NULL: it is not. Returns diagnostic. */
+WeftDiagnostic *weft_diagnostic_in(WeftDiagnostic *diagnostic, const WeftDiagnosticPlace *place);
+/** Takes over all that `from` holds, as said within a node; from is empty afterwards. */
+void weft_diagnostics_move(WeftDiagnostics *from, WeftDiagnostics *into, const char *node);
 /** Says what to do. Returns diagnostic. */
 WeftDiagnostic *weft_diagnostic_hint(WeftDiagnostic *diagnostic, const char *format, ...) G_GNUC_PRINTF(2, 3);
 /** `did you mean "CLOSEST"?` where one of names is close to word; otherwise nothing. */

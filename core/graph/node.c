@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One entry under `nodes`. */
-#include "read.h"
+#include "subpipeline.h"
 
 #include "literal.h"
 #include <string.h>
@@ -19,11 +19,8 @@ static void take_use(WeftReader *reader, WeftNodeDecl *node, const WeftYaml *val
   const char *text = weft_read_text(reader, value, node->name, "use", "vit@^1");
   if (!text)
     return;
-  if (strchr(text, '/') || g_str_has_suffix(text, ".yaml")) {
-    weft_diagnostic_at(weft_fault(reader->diagnostics, value, "not-implemented",
-                                  "not implemented yet: a pipeline as a node (\"%s\")", text), node->name, NULL);
+  if (weft_subpipeline_use(reader, node, value))
     return;
-  }
   const char *at = strchr(text, '@');
   node->plugin = at ? g_strndup(text, (gsize)(at - text)) : g_strdup(text);
   node->range = at && at[1] ? at + 1 : NULL;

@@ -15,8 +15,9 @@
  *
  * KEY is a key of a node or input (model, isolate, deadline, when, batch, ...),
  * `in.PORT=REFERENCE`, `as=PORT` (the input that the chain feeds), `port=PORT`
- * (the output that the chain carries on; otherwise the main one), `param.NAME=VALUE`, `asset.PARAM=FILE`, or KEY.SUB=VALUE of a key that holds
- * a map. A value with spaces, `!` or `;` stands in quotes. A node without a
+ * (the output that the chain carries on; otherwise the main one),
+ * `param.NAME=VALUE`, `asset.PARAM=FILE`, or KEY.SUB=VALUE of a key that holds a
+ * map. A value with spaces, `!` or `;` stands in quotes. A node without a
  * name is called as its plugin (`vit`, the next one `vit-2`); without `out` the
  * nodes that nothing reads are the outputs.
  */

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pipeline.h"
 
+#include "artifact.h"
 #include "literal.h"
 #include "live-decl.h"
-#include "read.h"
 #include "oneline.h"
+#include "subpipeline.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
@@ -155,7 +156,8 @@ static gboolean take_root(WeftReader *reader)
 }
 
 /* root: transferred. n_before: errors that were told before it was read. */
-static WeftPipeline *from_tree(WeftYaml *root, const char *path, guint n_before, WeftDiagnostics *diagnostics)
+static WeftPipeline *from_tree(WeftYaml *root, const char *path, guint n_before, const WeftLoad *load,
+                               WeftDiagnostics *diagnostics)
 {
   g_autoptr(WeftPipeline) pipeline = g_new0(WeftPipeline, 1);
   pipeline->root = root;
@@ -174,30 +176,41 @@ static WeftPipeline *from_tree(WeftYaml *root, const char *path, guint n_before,
   pipeline->steps = g_hash_table_new(g_str_hash, g_str_equal);
   pipeline->asset_index = g_hash_table_new(g_str_hash, g_str_equal);
   pipeline->model_index = g_hash_table_new(g_str_hash, g_str_equal);
-  WeftReader reader = {pipeline, diagnostics};
+  pipeline->inlined = g_ptr_array_new_with_free_func(weft_inlined_free);
+  pipeline->inner = g_ptr_array_new_with_free_func((GDestroyNotify)weft_pipeline_free);
+  pipeline->words = g_ptr_array_new_with_free_func(g_free);
+  WeftReader reader = {pipeline, diagnostics, load};
   if (!take_root(&reader))
     return NULL;
+  weft_subpipelines_inline(&reader);
   weft_pipeline_wire(pipeline, diagnostics);
   pipeline->faulty = diagnostics->n_errors != n_before;
   return g_steal_pointer(&pipeline);
 }
 
-WeftPipeline *weft_pipeline_parse(const char *text, gsize n_bytes, const char *path, WeftVariables *variables,
-                                  WeftDiagnostics *diagnostics)
+WeftPipeline *weft_pipeline_parse_in(const char *text, gsize n_bytes, const char *path, WeftVariables *variables,
+                                     const WeftLoad *load, WeftDiagnostics *diagnostics)
 {
   guint n_before = diagnostics->n_errors;
   WeftYaml *root = weft_yaml_parse_with(text, n_bytes, variables, diagnostics);
-  return root ? from_tree(root, path, n_before, diagnostics) : NULL;
+  return root ? from_tree(root, path, n_before, load, diagnostics) : NULL;
+}
+
+WeftPipeline *weft_pipeline_parse(const char *text, gsize n_bytes, const char *path, WeftVariables *variables,
+                                  WeftDiagnostics *diagnostics)
+{
+  return weft_pipeline_parse_in(text, n_bytes, path, variables, NULL, diagnostics);
 }
 
 /* Paths in a line are relative to the working directory. */
-static WeftPipeline *parse_line(const char *text, WeftVariables *variables, WeftDiagnostics *diagnostics)
+static WeftPipeline *parse_line(const char *text, WeftVariables *variables, const WeftLoad *load,
+                                WeftDiagnostics *diagnostics)
 {
   guint n_before = diagnostics->n_errors;
   g_free(diagnostics->file);
   diagnostics->file = g_strdup("one-line");
   WeftYaml *root = weft_oneline_parse(text, variables, diagnostics);
-  return root ? from_tree(root, "one-line", n_before, diagnostics) : NULL;
+  return root ? from_tree(root, "one-line", n_before, load, diagnostics) : NULL;
 }
 
 gboolean weft_pipeline_is_sound(const WeftPipeline *pipeline)
@@ -233,18 +246,47 @@ static char *read_file(const char *path, gsize *n_bytes, GError **error)
   return (char *)g_byte_array_free(bytes, FALSE);
 }
 
-WeftPipeline *weft_pipeline_load(const char *path, WeftVariables *variables, WeftDiagnostics *diagnostics)
+static WeftPipeline *load_in(const char *path, WeftVariables *variables, const WeftLoad *load,
+                             WeftDiagnostics *diagnostics)
 {
   gsize n_bytes = 0;
   g_autoptr(GError) error = NULL;
   if (weft_oneline_is(path))
-    return parse_line(path, variables, diagnostics);
+    return parse_line(path, variables, load, diagnostics);
   g_autofree char *text = read_file(path, &n_bytes, &error);
   if (!text) {
     weft_diagnostics_add(diagnostics, "unreadable", 0, 0, "the file cannot be read: %s", error->message);
     return NULL;
   }
-  return weft_pipeline_parse(text, n_bytes, path, variables, diagnostics);
+  return weft_pipeline_parse_in(text, n_bytes, path, variables, load, diagnostics);
+}
+
+/* Names of the pipelines in a catalogue; most have none. */
+static GHashTable *pipeline_names(WeftCatalogue *catalogue)
+{
+  g_autoptr(GPtrArray) rows = catalogue ? weft_artifact_list(catalogue, WEFT_ARTIFACT_PIPELINE, NULL, NULL) : NULL;
+  GHashTable *names = rows && rows->len ? g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL) : NULL;
+  for (guint i = 0; names && i < rows->len; i++)
+    g_hash_table_add(names, g_strdup(((WeftArtifactRow *)rows->pdata[i])->name));
+  return names;
+}
+
+WeftPipeline *weft_pipeline_open(const char *path, WeftCatalogue *catalogue, WeftVariables *variables,
+                                 WeftDiagnostics *diagnostics)
+{
+  g_autofree char *key = g_canonicalize_filename(path, NULL);
+  GHashTable *names = pipeline_names(catalogue);
+  const WeftLoad load = {.catalogue = catalogue, .names = names, .key = key, .depth = 1,
+                         .shown = weft_oneline_is(path) ? "one-line" : path};
+  WeftPipeline *pipeline = load_in(path, variables, &load, diagnostics);
+  if (names)
+    g_hash_table_unref(names);
+  return pipeline;
+}
+
+WeftPipeline *weft_pipeline_load(const char *path, WeftVariables *variables, WeftDiagnostics *diagnostics)
+{
+  return weft_pipeline_open(path, NULL, variables, diagnostics);
 }
 
 void weft_pipeline_free(WeftPipeline *pipeline)
@@ -265,6 +307,9 @@ void weft_pipeline_free(WeftPipeline *pipeline)
   g_hash_table_unref(pipeline->steps);
   g_hash_table_unref(pipeline->model_index);
   g_hash_table_unref(pipeline->asset_index);
+  g_ptr_array_unref(pipeline->words);
+  g_ptr_array_unref(pipeline->inlined);
+  g_ptr_array_unref(pipeline->inner);
   g_free(pipeline->order);
   g_free(pipeline->unused);
   g_free(pipeline);

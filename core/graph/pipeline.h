@@ -33,6 +33,7 @@ typedef struct {
 
 typedef struct {
   const char *name, *path; /* path: NULL: reported */
+  const char *folder;   /* what the path is relative to; NULL: the pipeline's */
   const WeftYaml *at;   /* the path */
   gboolean used;
 } WeftModel;
@@ -46,6 +47,7 @@ typedef struct {
 
 typedef struct {
   const char *name, *path; /* path: NULL: reported */
+  const char *folder;      /* what the path is relative to; NULL: the pipeline's */
   const WeftYaml *at;      /* the path */
   gboolean used;           /* by a verdict; a parameter's use is known when plugins are */
 } WeftAsset;
@@ -64,6 +66,8 @@ typedef struct {
   const WeftYaml *at;               /* the name */
   char *plugin;                     /* NULL: missing (reported) */
   const char *range;                /* of versions, or NULL */
+  const char *scope;                /* what stands before the names of its assets, without the /; NULL: nothing */
+  gboolean is_pipeline;             /* a sub-pipeline, until it is inlined */
   const WeftYaml *use_at, *model_at, *in_at, *params_at, *isolate_at;
   int model;                        /* index; -1: none, -2: unknown (reported) */
   GArray *in;                       /* of WeftReference */
@@ -73,8 +77,20 @@ typedef struct {
   WeftNodePolicy *policy;           /* NULL: none of its keys is given */
 } WeftNodeDecl;
 
+/** A pipeline that was inlined where a node stood. */
+typedef struct {
+  char *node;                       /* "ask", or "ask/inner" */
+  char *file;                       /* as messages show it: a path, or NAME@VERSION of the catalogue */
+  char *use;                        /* as the file says it */
+  char *digest;                     /* sha256 of its text */
+  WeftDiagnosticPlace place;        /* borrows node and file */
+} WeftInlined;
+
 struct WeftPipeline {
   WeftYaml *root;
+  GPtrArray *inlined;               /* of WeftInlined */
+  GPtrArray *inner;                 /* of WeftPipeline: what inlined nodes borrow from */
+  GPtrArray *words;                 /* of char *: names of inlined nodes and inputs */
   char *path, *folder;              /* of the file */
   const char *name;
   GArray *inputs, *models, *nodes;  /* of WeftInput, WeftModel, WeftNodeDecl */
@@ -136,6 +152,6 @@ void weft_unknown_asset(WeftDiagnostics *diagnostics, const WeftPipeline *pipeli
 
 /** An error at the place of `at`. */
 #define weft_fault(diagnostics, at, code, ...) \
-  weft_diagnostics_add(diagnostics, code, (at)->line, (at)->column, __VA_ARGS__)
+  weft_diagnostic_in(weft_diagnostics_add(diagnostics, code, (at)->line, (at)->column, __VA_ARGS__), (at)->place)
 
 #endif

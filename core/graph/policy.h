@@ -67,6 +67,8 @@ typedef struct {
 /** "undecided", "allow", "redact", "refuse", NULL. */
 extern const char *const weft_verdict_names[WEFT_N_VERDICTS + 1];
 
+/** `into and more`; more is transferred. FALSE: too many operations. */
+gboolean weft_when_join(WeftWhen *into, WeftWhen *more);
 void weft_when_free(WeftWhen *when);
 void weft_policy_free(WeftNodePolicy *policy);
 

@@ -11,10 +11,17 @@
 
 #include "pipeline.h"
 
+typedef struct WeftLoad WeftLoad; /* subpipeline.h */
+
 typedef struct {
   WeftPipeline *pipeline;
   WeftDiagnostics *diagnostics;
+  const WeftLoad *load; /* NULL: other files are not read */
 } WeftReader;
+
+/** As weft_pipeline_parse, for whom load says. */
+WeftPipeline *weft_pipeline_parse_in(const char *text, gsize n_bytes, const char *path, WeftVariables *variables,
+                                     const WeftLoad *load, WeftDiagnostics *diagnostics);
 
 /** "a list", "nothing": what stands there, for messages. */
 const char *weft_yaml_kind_name(const WeftYaml *yaml);

@@ -237,6 +237,7 @@ static void resolve_model(WeftBuilder *builder, guint i)
   g_autoptr(GError) error = NULL;
   if (!model->path) /* reported */
     return;
+  const char *folder = model->folder ? model->folder : builder->pipeline->folder;
   if (!weft_is_path(model->path)) {
     g_autofree char *what = g_strdup_printf("model \"%s\"", model->name);
     WeftArtifactRow *row = weft_resolve_artifact(builder, WEFT_ARTIFACT_MODEL, model->at, what);
@@ -248,7 +249,7 @@ static void resolve_model(WeftBuilder *builder, guint i)
   }
   revision->model_folders[i] = g_path_is_absolute(model->path)
                                    ? g_strdup(model->path)
-                                   : g_build_filename(builder->pipeline->folder, model->path, NULL);
+                                   : g_build_filename(folder, model->path, NULL);
   WeftDiagnostic *fault = NULL;
   if (g_file_test(revision->model_folders[i], G_FILE_TEST_IS_DIR)) {
     if (!model->used) /* its bytes decide nothing */
@@ -264,7 +265,7 @@ static void resolve_model(WeftBuilder *builder, guint i)
   else
     fault = weft_fault(builder->diagnostics, model->at, "model", "model \"%s\": there is no folder \"%s\"", model->name,
                        model->path);
-  weft_diagnostic_hint(fault, "paths are relative to the pipeline's own folder, \"%s\"", builder->pipeline->folder);
+  weft_diagnostic_hint(fault, "paths are relative to the pipeline's own folder, \"%s\"", folder);
 }
 
 void weft_models_resolve(WeftBuilder *builder)

@@ -151,6 +151,9 @@ WeftPipeline *weft_pipeline_parse(const char *text, gsize n_bytes, const char *p
                                   WeftDiagnostics *diagnostics);
 /** The same of a file, or of a pipeline in one line (oneline.h), which the diagnostics then call "one-line". */
 WeftPipeline *weft_pipeline_load(const char *path, WeftVariables *variables, WeftDiagnostics *diagnostics);
+/** The same with the pipelines of a catalogue as sub-pipelines: `use: NAME@RANGE`. catalogue: NULL: none. */
+WeftPipeline *weft_pipeline_open(const char *path, WeftCatalogue *catalogue, WeftVariables *variables,
+                                 WeftDiagnostics *diagnostics);
 /** FALSE: there were errors; it can be checked, and weft_revision_build answers NULL. */
 gboolean weft_pipeline_is_sound(const WeftPipeline *pipeline);
 void weft_pipeline_free(WeftPipeline *pipeline);

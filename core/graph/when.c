@@ -41,13 +41,38 @@ void weft_when_free(WeftWhen *when)
   g_free(when);
 }
 
+gboolean weft_when_join(WeftWhen *into, WeftWhen *more)
+{
+  guint n_references = into->references->len;
+  gboolean fits = into->steps->len + more->steps->len + 1 <= WEFT_CONDITION_MAX_OPS;
+  for (guint i = 0; fits && i < more->steps->len; i++) {
+    WeftWhenStep step = g_array_index(more->steps, WeftWhenStep, i);
+    if (step.op == WEFT_CONDITION_VALUE)
+      step.index += n_references;
+    g_array_append_val(into->steps, step);
+  }
+  if (fits) {
+    WeftWhenStep both = {.op = WEFT_CONDITION_AND};
+    g_array_append_val(into->steps, both);
+    g_array_append_vals(into->references, more->references->data, more->references->len);
+    g_array_set_clear_func(more->references, NULL); /* each was moved */
+    g_ptr_array_extend_and_steal(into->places, g_steal_pointer(&more->places));
+    g_ptr_array_extend_and_steal(into->texts, g_steal_pointer(&more->texts));
+    more->places = g_ptr_array_new();
+    more->texts = g_ptr_array_new();
+    into->broken = into->broken || more->broken;
+  }
+  weft_when_free(more);
+  return fits;
+}
+
 WeftDiagnostic *weft_when_fault(WeftDiagnostics *diagnostics, const WeftWhen *when, const char *node, guint offset,
                                 const char *problem)
 {
   WeftDiagnostic *fault = weft_diagnostics_add(diagnostics, "when", when->at->line,
                                                when->at->column + offset + (when->at->plain ? 0 : 1), "when: %s",
                                                problem);
-  return weft_diagnostic_at(fault, node, NULL);
+  return weft_diagnostic_at(weft_diagnostic_in(fault, when->at->place), node, NULL);
 }
 
 /* Reports the first problem only: what follows is noise. */

@@ -299,13 +299,13 @@ static void find_unused(WeftPipeline *pipeline, WeftDiagnostics *diagnostics)
     gboolean named = GPOINTER_TO_UINT(g_hash_table_lookup(pipeline->steps, weft_step_name(pipeline, s))) == s + 1;
     pipeline->unused[s] = !used[s] && named; /* of two with one name only the first is meant */
     const WeftYaml *at = weft_step_node(pipeline, s) ? NULL : weft_input_at(pipeline, s)->at;
-    if (at && pipeline->unused[s])
+    if (at && !at->place && pipeline->unused[s])
       weft_diagnostics_warn(diagnostics, "unused", at->line, at->column, "nothing uses the input \"%s\"",
                             weft_step_name(pipeline, s));
   }
   for (guint i = 0; i < pipeline->models->len; i++) {
     const WeftModel *model = weft_model_at(pipeline, i);
-    if (all_models_known && !model->used)
+    if (all_models_known && !model->used && !model->at->place)
       weft_diagnostics_warn(diagnostics, "unused", model->at->line, model->at->column, "no node uses the model \"%s\"",
                             model->name);
   }

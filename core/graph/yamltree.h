@@ -26,6 +26,7 @@ typedef struct {
   gboolean plain;     /**< scalars: written without quotes */
   gboolean reported;  /**< an error about it is told: what it means is not known, and nobody says more of it */
   gboolean unsure;    /**< maps: an entry is not known (reported): what seems to be missing may stand there */
+  const WeftDiagnosticPlace *place; /**< the file of a sub-pipeline; NULL: the file itself. Borrowed */
   char *text;         /**< scalars: UTF-8 without zero bytes */
   GPtrArray *keys;    /**< maps: of WeftYaml, scalars; NULL while there are none */
   GPtrArray *items;   /**< lists and maps: of WeftYaml; NULL while there are none */

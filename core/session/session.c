@@ -95,7 +95,7 @@ static void load_compute_of_workers(WeftSession *session)
 
 gboolean weft_session_load(WeftSession *session, const char *path, WeftDiagnostics *diagnostics)
 {
-  g_autoptr(WeftPipeline) pipeline = weft_pipeline_load(path, session->variables, diagnostics);
+  g_autoptr(WeftPipeline) pipeline = weft_pipeline_open(path, session->catalogue, session->variables, diagnostics);
   if (!pipeline)
     return FALSE;
   const char *unused = weft_variables_unused(session->variables);

@@ -204,7 +204,7 @@ static void test_pipeline_keys(void)
          4, 38);
   expect(HEAD "inputs: {a: {type: text}}\nnodes: {n: {use: p, in: a, on_missing: hold 30}}\noutputs: {o: n}\n",
          "no-unit", 4, 40);
-  expect(HEAD "inputs: {a: {type: text}}\nnodes: {n: {use: other.yaml, in: a}}\noutputs: {o: n}\n", "not-implemented",
+  expect(HEAD "inputs: {a: {type: text}}\nnodes: {n: {use: other.yaml, in: a}}\noutputs: {o: n}\n", "sub-pipeline",
          4, 18);
   expect(HEAD "inputs: {a: {type: text}}\nnodes: {n: {use: p, in: [a]}}\noutputs: {o: n}\n", "wrong-type", 4, 25);
   expect(HEAD "inputs: {a: {type: text}}\nnodes: {n: {use: p, model: m, in: a}}\noutputs: {o: n}\n", "unknown-model", 4,
