@@ -76,7 +76,8 @@ void weft_nodes_warn_unused(WeftBuilder *builder)
   const WeftPipeline *pipeline = builder->pipeline;
   for (guint s = pipeline->inputs->len; s < pipeline->n_steps; s++) {
     const WeftStep *step = &builder->revision->steps[s];
-    if (pipeline->unused[s] && !weft_step_is_filter(step) && !weft_step_has_effects(step))
+    /* A sub-pipeline may give more than this file asks for. */
+    if (pipeline->unused[s] && !step->node->at->place && !weft_step_is_filter(step) && !weft_step_has_effects(step))
       weft_diagnostics_warn(builder->diagnostics, "unused", step->node->at->line, step->node->at->column,
                             "nothing uses the node \"%s\"", step->name);
   }
