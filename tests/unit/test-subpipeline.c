@@ -152,7 +152,7 @@ static void test_subpipeline_says_what_does_not_fit(void)
   refused(NODE("{use: two.yaml, in: {a: t}}"),
           "outer.yaml:5:26: node \"n\": nothing feeds the input \"b\" (image) of two.yaml");
   refused(NODE("{use: two.yaml, in: {a: t, b: t}}"),
-          "outer.yaml:5:33: node \"n\": the input \"b\" of two.yaml has type image, \"t\" has type text");
+          "outer.yaml:5:36: node \"n\": the input \"b\" of two.yaml has type image, \"t\" has type text");
   refused(HEAD "nodes:\n  m: {use: z, in: t}\n  n: {use: two.yaml, in: {a: t, b: m.picture}}\n" OUT,
           "FOLDER/two.yaml:4:35: in sub-pipeline \"n\": node \"n\": \"b\" is bound to \"m.picture\", which is one port and has "
           "no \"pixels\"");
