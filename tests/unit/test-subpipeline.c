@@ -144,7 +144,7 @@ static void test_subpipeline_says_what_does_not_fit(void)
                          "b.pixels}}}\noutputs: {o: x}\n");
 #define NODE(text) HEAD "nodes:\n  n: " text "\n" OUT
   refused(NODE("{use: none.yaml, in: t}"), "outer.yaml:5:12: node \"n\": there is no file \"FOLDER/none.yaml\"");
-  refused(NODE("{use: ./, in: t}"), "outer.yaml:5:12: node \"n\": a pipeline is a file, and \"FOLDER/\" is none");
+  refused(NODE("{use: ./, in: t}"), "outer.yaml:5:12: node \"n\": a pipeline is a file, and \"FOLDER\" is none");
   refused(NODE("{use: one.yaml, in: t}"),
           "outer.yaml:5:12: node \"n\": it requires the context key \"user\", which is not declared here");
   refused(NODE("{use: two.yaml, in: t}"), "outer.yaml:5:26: node \"n\": two.yaml has 2 inputs: say which one \"t\" feeds");
