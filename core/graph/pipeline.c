@@ -125,7 +125,7 @@ static gboolean take_head(WeftReader *reader)
     return FALSE;
   }
   take_name(reader, name);
-  if (strcmp(weft_yaml_key(root, 0)->text, "weft") != 0 || (name && root->items->pdata[1] != name))
+  if (strcmp(weft_yaml_key(root, 0)->text, "weft") != 0 || (name && weft_yaml_item(root, 1) != name))
     weft_fault(reader->diagnostics, weft_yaml_key(root, 0), "order", "the first two keys are \"weft\" and \"name\"");
   return TRUE;
 }

@@ -7,17 +7,34 @@
 /* From this many keys on a map's keys are hashed. */
 #define HASHED_KEYS 8
 
+/* Bytes of one block of a tree. */
+#define BLOCK_BYTES 65536u
+
+/* A tree lies in blocks and goes as a whole: no piece of it is allocated or freed alone. */
+typedef struct Block {
+  struct Block *next;
+} Block;
+
+typedef struct {
+  WeftYaml root;
+  Block *blocks;
+  char *at, *end; /* what is left of the first block */
+} Tree;
+
 /* A map or list that is not yet closed. */
 typedef struct {
   WeftYaml *yaml;
-  gboolean has_key; /* the last key waits for its value */
-  GHashTable *seen; /* keys so far: key -> WeftYaml; NULL while there are few */
+  guint begin, begin_keys; /* its first item and its first key among those of all that are open */
+  gboolean has_key;  /* the last key waits for its value */
+  GHashTable *seen;  /* keys so far: key -> WeftYaml; NULL while there are few */
 } Open;
 
 typedef struct {
   WeftDiagnostics *diagnostics;
-  WeftYaml *root;
+  Tree *tree;
+  WeftYaml *root;   /* NULL: nothing yet */
   Open open[WEFT_PIPELINE_MAX_DEPTH];
+  GPtrArray *keys, *items; /* of all open maps and lists, the innermost last; lists have no keys */
   guint depth, n_values, n_documents;
   gboolean expands;         /* ${NAME} means a variable */
   WeftVariables *variables; /* NULL: none is given */
@@ -26,14 +43,39 @@ typedef struct {
   gboolean partial; /* the tree ends before the file: nothing can be said of what is missing */
 } Builder;
 
+static void *tree_take(Tree *tree, gsize n_bytes)
+{
+  n_bytes = (n_bytes + 7) / 8 * 8;
+  if (n_bytes > (gsize)(tree->end - tree->at)) {
+    gsize size = MAX(n_bytes, BLOCK_BYTES - sizeof(Block));
+    Block *block = g_malloc(sizeof(Block) + size);
+    block->next = tree->blocks;
+    tree->blocks = block;
+    tree->at = (char *)(block + 1);
+    tree->end = tree->at + size;
+  }
+  void *memory = tree->at;
+  tree->at += n_bytes;
+  return memory;
+}
+
 void weft_yaml_free(WeftYaml *yaml)
 {
   if (!yaml)
     return;
-  g_clear_pointer(&yaml->keys, g_ptr_array_unref);
-  g_clear_pointer(&yaml->items, g_ptr_array_unref);
-  g_free(yaml->text);
-  g_free(yaml);
+  if (!yaml->blocks) {
+    g_clear_pointer(&yaml->keys, g_ptr_array_unref);
+    g_clear_pointer(&yaml->items, g_ptr_array_unref);
+    g_free(yaml->text);
+    g_free(yaml);
+    return;
+  }
+  Tree *tree = yaml->blocks;
+  for (Block *block = tree->blocks, *next; block; block = next) {
+    next = block->next;
+    g_free(block);
+  }
+  g_free(tree);
 }
 
 static WeftDiagnostic *fault(Builder *builder, const yaml_event_t *event, const char *code, const char *message)
@@ -43,23 +85,21 @@ static WeftDiagnostic *fault(Builder *builder, const yaml_event_t *event, const 
 }
 
 /* An earlier key of the same text, or NULL; remembers this one. */
-static const WeftYaml *earlier_key(Open *open, WeftYaml *key)
+static const WeftYaml *earlier_key(const Builder *builder, Open *open, WeftYaml *key)
 {
-  GPtrArray *keys = open->yaml->keys;
-  if (!open->seen && keys->len < HASHED_KEYS) {
-    for (guint i = 0; i < keys->len; i++) {
-      const WeftYaml *other = keys->pdata[i];
-      if (strcmp(other->text, key->text) == 0)
-        return other;
+  WeftYaml **keys = (WeftYaml **)builder->keys->pdata + open->begin_keys;
+  guint n = builder->keys->len - open->begin_keys;
+  if (!open->seen && n < HASHED_KEYS) {
+    for (guint i = 0; i < n; i++) {
+      if (strcmp(keys[i]->text, key->text) == 0)
+        return keys[i];
     }
     return NULL;
   }
   if (!open->seen) {
     open->seen = g_hash_table_new(g_str_hash, g_str_equal);
-    for (guint i = 0; i < keys->len; i++) {
-      WeftYaml *other = keys->pdata[i];
-      g_hash_table_insert(open->seen, other->text, other);
-    }
+    for (guint i = 0; i < n; i++)
+      g_hash_table_insert(open->seen, keys[i]->text, keys[i]);
   }
   const WeftYaml *other = g_hash_table_lookup(open->seen, key->text);
   if (!other)
@@ -77,23 +117,19 @@ static void report_merge_key(Builder *builder, WeftYaml *map, WeftYaml *key)
 
 static void place_key(Builder *builder, Open *open, WeftYaml *yaml)
 {
-  if (!open->yaml->keys) {
-    open->yaml->keys = g_ptr_array_new_with_free_func((GDestroyNotify)weft_yaml_free);
-    open->yaml->items = g_ptr_array_new_with_free_func((GDestroyNotify)weft_yaml_free);
-  }
   if (yaml->plain && strcmp(yaml->text, "<<") == 0)
     report_merge_key(builder, open->yaml, yaml);
-  const WeftYaml *other = earlier_key(open, yaml);
+  const WeftYaml *other = earlier_key(builder, open, yaml);
   if (other) {
     weft_diagnostics_add(builder->diagnostics, "duplicate-key", yaml->line, yaml->column,
                          "key \"%s\" stands twice in this map, first in line %u", yaml->text, other->line);
     yaml->reported = TRUE;
   }
-  g_ptr_array_add(open->yaml->keys, yaml);
+  g_ptr_array_add(builder->keys, yaml);
   open->has_key = TRUE;
 }
 
-/* Puts a value where it belongs; it is owned by the tree afterwards. */
+/* Puts a value where it belongs. */
 static void place(Builder *builder, WeftYaml *yaml)
 {
   if (builder->depth == 0) {
@@ -102,18 +138,15 @@ static void place(Builder *builder, WeftYaml *yaml)
   }
   Open *open = &builder->open[builder->depth - 1];
   if (open->yaml->kind == WEFT_YAML_LIST) {
-    if (!open->yaml->items)
-      open->yaml->items = g_ptr_array_new_with_free_func((GDestroyNotify)weft_yaml_free);
-    g_ptr_array_add(open->yaml->items, yaml);
+    g_ptr_array_add(builder->items, yaml);
   } else if (open->has_key) {
-    g_ptr_array_add(open->yaml->items, yaml);
+    g_ptr_array_add(builder->items, yaml);
     open->has_key = FALSE;
   } else if (yaml->kind == WEFT_YAML_SCALAR) {
     place_key(builder, open, yaml);
   } else {
     weft_diagnostics_add(builder->diagnostics, "complex-key", yaml->line, yaml->column,
                          "a key must be a word, not a %s", yaml->kind == WEFT_YAML_MAP ? "map" : "list");
-    weft_yaml_free(yaml);
     builder->stop = builder->partial = TRUE;
   }
 }
@@ -127,7 +160,9 @@ static WeftYaml *value_new(Builder *builder, const yaml_event_t *event, WeftYaml
     builder->stop = builder->partial = TRUE;
     return NULL;
   }
-  WeftYaml *yaml = g_new0(WeftYaml, 1);
+  WeftYaml *yaml = builder->root ? tree_take(builder->tree, sizeof *yaml) : &builder->tree->root;
+  memset(yaml, 0, sizeof *yaml);
+  yaml->blocks = builder->root ? NULL : builder->tree;
   yaml->kind = kind;
   yaml->line = (guint)event->start_mark.line + 1;
   yaml->column = (guint)event->start_mark.column + 1;
@@ -148,12 +183,30 @@ static void open_collection(Builder *builder, const yaml_event_t *event, WeftYam
     return;
   place(builder, yaml);
   if (!builder->stop)
-    builder->open[builder->depth++] = (Open){.yaml = yaml};
+    builder->open[builder->depth++] = (Open){.yaml = yaml, .begin = builder->items->len, .begin_keys = builder->keys->len};
+}
+
+/* An array that can be read and lies in the tree; NULL: empty. */
+static GPtrArray *copy(Builder *builder, GPtrArray *from, guint begin)
+{
+  guint n = from->len - begin;
+  if (!n)
+    return NULL;
+  GPtrArray *list = tree_take(builder->tree, sizeof *list + n * sizeof(gpointer));
+  list->pdata = (gpointer *)(list + 1);
+  list->len = n;
+  memcpy(list->pdata, from->pdata + begin, n * sizeof(gpointer));
+  g_ptr_array_set_size(from, (int)begin);
+  return list;
 }
 
 static void close_collection(Builder *builder)
 {
   Open *open = &builder->open[--builder->depth];
+  WeftYaml *yaml = open->yaml;
+  yaml->items = copy(builder, builder->items, open->begin);
+  if (yaml->kind == WEFT_YAML_MAP)
+    yaml->keys = copy(builder, builder->keys, open->begin_keys);
   g_clear_pointer(&open->seen, g_hash_table_unref);
 }
 
@@ -163,9 +216,10 @@ static void expand(Builder *builder, WeftYaml *yaml)
   WeftVariableFault bad;
   char *text = weft_variables_expand(builder->variables, yaml->text, &bad);
   if (text) {
-    g_free(yaml->text);
-    yaml->text = text;
-    builder->n_expanded += strlen(text);
+    gsize n = strlen(text);
+    yaml->text = memcpy(tree_take(builder->tree, n + 1), text, n + 1);
+    builder->n_expanded += n;
+    g_free(text);
   }
   if (builder->n_expanded > WEFT_PIPELINE_MAX_BYTES) {
     weft_diagnostics_add(builder->diagnostics, "too-large", yaml->line, yaml->column, "with its variables put in, the file "
@@ -188,15 +242,17 @@ static void expand(Builder *builder, WeftYaml *yaml)
 static void take_scalar(Builder *builder, const yaml_event_t *event)
 {
   const char *text = (const char *)event->data.scalar.value;
+  gsize n = strlen(text);
   WeftYaml *yaml = value_new(builder, event, WEFT_YAML_SCALAR);
   if (!yaml)
     return;
-  if (strlen(text) != event->data.scalar.length) {
+  if (n != event->data.scalar.length) {
     fault(builder, event, "zero-byte", "a text holds a zero byte");
     yaml->reported = TRUE;
   }
   yaml->plain = event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
-  yaml->text = g_strdup(text);
+  yaml->text = tree_take(builder->tree, n + 1);
+  memcpy(yaml->text, text, n + 1);
   if (builder->expands && strstr(text, "${"))
     expand(builder, yaml);
   place(builder, yaml);
@@ -209,7 +265,7 @@ static void take_alias(Builder *builder, const yaml_event_t *event)
   WeftYaml *yaml = value_new(builder, event, WEFT_YAML_SCALAR);
   if (!yaml)
     return;
-  yaml->text = g_strdup("");
+  yaml->text = memset(tree_take(builder->tree, 1), 0, 1);
   yaml->reported = TRUE;
   place(builder, yaml);
 }
@@ -336,16 +392,21 @@ static WeftYaml *parse(Builder *builder, const char *text, gsize n_bytes)
   }
   yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
   yaml_parser_set_input_string(&parser, (const unsigned char *)text, n_bytes);
+  builder->tree = g_new0(Tree, 1);
+  builder->keys = g_ptr_array_new();
+  builder->items = g_ptr_array_new();
   build(builder, &parser, text, n_bytes);
   yaml_parser_delete(&parser);
   for (guint i = 0; i < builder->depth; i++)
     g_clear_pointer(&builder->open[i].seen, g_hash_table_unref);
+  g_ptr_array_unref(builder->keys);
+  g_ptr_array_unref(builder->items);
   if (diagnostics->n_errors == n_before && !builder->root)
     weft_diagnostic_hint(weft_diagnostics_add(diagnostics, "empty", 0, 0, "the file is empty"),
                          "a pipeline begins with the lines \"weft: 1\" and \"name: NAME\"");
-  if (!builder->partial)
+  if (builder->root && !builder->partial)
     return builder->root;
-  weft_yaml_free(builder->root);
+  weft_yaml_free(&builder->tree->root);
   return NULL;
 }
 

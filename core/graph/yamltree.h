@@ -28,17 +28,19 @@ typedef struct {
   gboolean unsure;    /**< maps: an entry is not known (reported): what seems to be missing may stand there */
   const WeftDiagnosticPlace *place; /**< the file of a sub-pipeline; NULL: the file itself. Borrowed */
   char *text;         /**< scalars: UTF-8 without zero bytes */
-  GPtrArray *keys;    /**< maps: of WeftYaml, scalars; NULL while there are none */
-  GPtrArray *items;   /**< lists and maps: of WeftYaml; NULL while there are none */
+  GPtrArray *keys;    /**< maps: of WeftYaml, scalars; NULL while there are none; of a parsed tree only read */
+  GPtrArray *items;   /**< lists and maps: of WeftYaml; NULL while there are none; of a parsed tree only read */
+  gpointer blocks;    /**< root of a parsed tree: all its memory; NULL: each piece was allocated by GLib */
 } WeftYaml;
 
 /**
  * NULL: diagnostics say why it cannot be read to its end. Otherwise the tree,
- * also with errors that concern single values. Free with weft_yaml_free.
+ * also with errors that concern single values. Free its root with weft_yaml_free.
  */
 WeftYaml *weft_yaml_parse(const char *text, gsize n_bytes, WeftDiagnostics *diagnostics);
 /** The same of a file with variables in its scalars (variables.h). variables: NULL: none is given. */
 WeftYaml *weft_yaml_parse_with(const char *text, gsize n_bytes, WeftVariables *variables, WeftDiagnostics *diagnostics);
+/** A parsed tree by its root; or one put together piece by piece (with arrays that free what they hold). */
 void weft_yaml_free(WeftYaml *yaml);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(WeftYaml, weft_yaml_free)
 
