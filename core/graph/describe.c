@@ -128,10 +128,14 @@ void weft_digest_line(GString *text, const char *first, ...)
 
 static void add_step(WeftBuilder *builder, GString *text, const WeftStep *step, const WeftRevisionNode *node)
 {
-  char deadline[24];
+  char deadline[24], number_of_plugin[12];
   g_snprintf(deadline, sizeof deadline, "%" G_GUINT64_FORMAT, step->node ? step->node->deadline_ns : 0);
-  weft_digest_line(text, "node", node->name, node->plugin, node->version, node->sha256,
-           node->model_digest ? node->model_digest : "", deadline, NULL);
+  if (!step->found->number) { /* written once: most nodes of a large file share few plugins */
+    step->found->number = ++builder->n_digested;
+    weft_digest_line(text, "plugin", node->plugin, node->version, node->sha256, NULL);
+  }
+  g_snprintf(number_of_plugin, sizeof number_of_plugin, "%u", step->found->number);
+  weft_digest_line(text, "node", node->name, number_of_plugin, node->model_digest ? node->model_digest : "", deadline, NULL);
   for (guint i = 0; i < step->found->spec->params->len; i++) {
     const struct weft_parameter *parameter = &step->parameters[i];
     char number[G_ASCII_DTOSTR_BUF_SIZE];

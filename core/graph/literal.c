@@ -58,6 +58,8 @@ WeftLiteral weft_literal_parse(const char *text)
   static const char *const infinities[] = {".inf", ".Inf", ".INF", NULL};
   static const char *const nans[] = {".nan", ".NaN", ".NAN", NULL};
   WeftLiteral literal = {.type = WEFT_LITERAL_TEXT};
+  if (g_ascii_isalpha(*text) && !strchr("nNtTfF", *text)) /* no number, and none of the words */
+    return literal;
   const char *unsigned_text = *text == '-' || *text == '+' ? text + 1 : text, *from = NULL;
   int base = 10;
   gsize n = weft_decimal_length(text);

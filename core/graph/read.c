@@ -28,7 +28,8 @@ const char *weft_yaml_kind_name(const WeftYaml *yaml)
 const WeftYaml *weft_yaml_get(const WeftYaml *map, const char *key)
 {
   for (guint i = 0; i < weft_yaml_n(map); i++) {
-    if (strcmp(weft_yaml_key(map, i)->text, key) == 0)
+    const char *text = weft_yaml_key(map, i)->text;
+    if (*text == *key && strcmp(text, key) == 0)
       return weft_yaml_item(map, i);
   }
   return NULL;

@@ -24,6 +24,7 @@ typedef struct {
   const struct weft_node *table; /* NULL: not loaded into this process */
   char *label;                /* "vit@1.0.0" */
   char *error, *hint;         /* why spec is NULL */
+  guint number;               /* of its line in the digest, from 1; 0: not there yet */
 } WeftFound;
 
 /** An output: as the manifest says it, then as `ports` answered it. */
@@ -111,6 +112,7 @@ typedef struct {
   const WeftBuildOptions *options;
   WeftDiagnostics *diagnostics;
   guint n_items_max;
+  guint n_digested;                  /* plugins in the digest so far */
 } WeftBuilder;
 
 /** Hands memory of g_malloc to the revision; returns it. */
