@@ -2,6 +2,7 @@
 #include "session-private.h"
 
 #include "hosttable.h"
+#include "learn.h"
 #include "manifest.h"
 #include "module.h"
 #include "places.h"
@@ -68,6 +69,7 @@ void weft_session_free(WeftSession *session)
   if (!session)
     return;
   weft_session_drain(session);
+  weft_learn_revision(session->catalogue, session->revision);
   weft_revision_free(session->revision);
   weft_pipeline_free(session->pipeline);
   weft_runtime_free(session->runtime);
@@ -108,6 +110,7 @@ gboolean weft_session_load(WeftSession *session, const char *path, WeftDiagnosti
     weft_revision_free(revision);
     return FALSE;
   }
+  weft_learn_revision(session->catalogue, session->revision);
   weft_revision_free(session->revision);
   weft_pipeline_free(session->pipeline);
   session->revision = revision;

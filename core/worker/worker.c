@@ -278,3 +278,11 @@ void weft_worker_stats(const struct weft_worker *worker, struct weft_worker_stat
   out->last_respawn_ns = atomic_load(&worker->last_respawn_ns);
   out->pid = atomic_load(&worker->pid);
 }
+
+void weft_worker_last_death(const struct weft_worker *worker, char *out)
+{
+  pthread_mutex_t *lock = (pthread_mutex_t *)&worker->lock;
+  pthread_mutex_lock(lock);
+  memcpy(out, worker->obituary, WEFT_MESSAGE_BYTES);
+  pthread_mutex_unlock(lock);
+}

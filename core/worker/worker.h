@@ -87,5 +87,7 @@ struct weft_worker_stats {
   int32_t pid;
 };
 void weft_worker_stats(const struct weft_worker *worker, struct weft_worker_stats *out);
+/** Why it died last; "" when it has not. out: WEFT_MESSAGE_BYTES. [any thread] */
+void weft_worker_last_death(const struct weft_worker *worker, char *out);
 
 #endif

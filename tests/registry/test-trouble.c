@@ -262,6 +262,20 @@ static void test_trouble_changed_trail(Fixture *f, gconstpointer unused)
   }
 }
 
+/* What runs have seen of a plugin is told by show and why. */
+static void test_trouble_remembers_crashes(Fixture *f, gconstpointer unused)
+{
+  run(f, "W plugin install % @/test-fault.so; printf 'weft: 1\nname: faulty\ninputs: {words: {type: text}}\nnodes:\n  a: {use: "
+         "fault, in: words, params: {how: segv, when: marked}}\noutputs: {y: a}\n' > f.yaml");
+  check(f, "WEFT_CATALOGUE=mine W run f.yaml --words hello", 0, "y ", "");
+  check(f, "W plugin show % fault", 0, "seen        1 starts and 1 calls in a process of its own, 0 crashes\n", "");
+  check(f, "WEFT_CATALOGUE=mine W run f.yaml --words '!'", 1, "", "SIGSEGV");
+  check(f, "W plugin show % fault", 0, "2 starts and 2 calls in a process of its own, 1 crashes\nlast crash  ", "");
+  check(f, "W plugin why % fault", 0, "crashed fault@1.0.0 in use, 1 times: ", "");
+  check(f, "W plugin why % fault --json", 0, "\"what\": \"crashed\"", "");
+  check(f, "printf x > mine/stats.db; WEFT_CATALOGUE=mine W run f.yaml --words hello", 0, "y ", "");
+}
+
 /* ---- no room, no permission ---- */
 
 static void test_trouble_full_disk(Fixture *f, gconstpointer unused)
@@ -342,6 +356,7 @@ int main(int argc, char **argv)
   ADD("damage", test_trouble_damage);
   ADD("damaged-backup", test_trouble_damaged_backup);
   ADD("changed-trail", test_trouble_changed_trail);
+  ADD("remembers-crashes", test_trouble_remembers_crashes);
   ADD("full-disk", test_trouble_full_disk);
   ADD("read-only-mount", test_trouble_read_only_mount);
   ADD("no-permission", test_trouble_no_permission);
