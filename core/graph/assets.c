@@ -82,7 +82,7 @@ void weft_assets_warn_unused(WeftBuilder *builder)
 {
   gboolean all_known = !builder->pipeline->faulty;
   for (guint s = 0; all_known && s < builder->pipeline->n_steps; s++)
-    all_known = builder->revision->steps[s].found != NULL;
+    all_known = builder->revision->steps[s].found && !builder->revision->steps[s].failed; /* it may have meant one */
   for (guint i = 0; all_known && i < builder->pipeline->assets->len; i++) {
     const WeftAsset *asset = weft_asset_at(builder->pipeline, i);
     if (!asset->at->place && !asset->used && builder->revision->asset_paths[i] && !builder->revision->asset_digests[i])

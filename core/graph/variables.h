@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file variables.h
- * `${NAME}` in the values of a pipeline file, given with --set NAME=VALUE.
- * What is put in is read as if it stood there: without quotes `${N}` can be a
- * number. `$${` is a literal `${`; any other `$` stands for itself.
+ * `${NAME}` in the scalars of a pipeline file, given with --set NAME=VALUE.
+ * What is put in is read as if it stood there. A scalar that is one variable
+ * and nothing else is read as without quotes, also where it has some, which
+ * YAML wants of braces within braces: it can be a number. `$${` is a literal
+ * `${`; any other `$` stands for itself.
  */
 #ifndef WEFT_CORE_VARIABLES_H
 #define WEFT_CORE_VARIABLES_H

@@ -216,7 +216,9 @@ static void expand(Builder *builder, WeftYaml *yaml)
   WeftVariableFault bad;
   char *text = weft_variables_expand(builder->variables, yaml->text, &bad);
   if (text) {
-    gsize n = strlen(text);
+    gsize n = strlen(text), n_written = strlen(yaml->text);
+    if (n && g_str_has_prefix(yaml->text, "${") && strchr(yaml->text, '}') == yaml->text + n_written - 1)
+      yaml->plain = TRUE; /* quoted for the sake of its braces: in a flow map it cannot stand without */
     yaml->text = memcpy(tree_take(builder->tree, n + 1), text, n + 1);
     builder->n_expanded += n;
     g_free(text);
