@@ -194,7 +194,8 @@ static void test_verdict_absent_inputs(void)
 
 static void test_verdict_far_from_failure(void)
 {
-  struct weft_condition_step steps[] = {{.op = WEFT_CONDITION_VALUE}, {.op = WEFT_CONDITION_NUMBER, .number = 0}, {.op = WEFT_CONDITION_GT}};
+  struct weft_condition_step steps[] = {{.op = WEFT_CONDITION_VALUE}, {.op = WEFT_CONDITION_NUMBER, .number = 0},
+                                        {.op = WEFT_CONDITION_GT}};
   struct weft_condition when = {steps, 3};
   struct fx fx;
   fx_init(&fx, 1);
