@@ -86,7 +86,7 @@ static void *print_all(void *data)
     }
     gboolean broken = reading->broken;
     pthread_mutex_unlock(&reading->lock);
-    gboolean failed = strcmp(json_string_value(json_object_get(place->answer, "status")), "ok") != 0;
+    gboolean failed = strcmp(json_string_value(json_object_get(place->answer, "status")), "failed") == 0;
     gboolean written = !broken && print_answer(reading, place->answer, weft_line_id(&place->line));
     int problem = errno;
     json_decref(place->answer);

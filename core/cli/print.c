@@ -44,6 +44,15 @@ static void print_weights(const json_t *all)
   }
 }
 
+static const char *skipped_for(const char *why)
+{
+  return strcmp(why, "absent") == 0    ? " (no input)"
+         : strcmp(why, "when") == 0    ? " (its condition does not hold)"
+         : strcmp(why, "refused") == 0 ? " (the request was refused)"
+         : *why                        ? " (the request had failed)"
+                                       : "";
+}
+
 static void print_path(const json_t *answer)
 {
   const json_t *explain = json_object_get(answer, "explain");
@@ -65,7 +74,7 @@ static void print_path(const json_t *answer)
     {
       printf("%s%s", k ? ", " : "", json_string_value(from));
     }
-    putchar('\n');
+    printf("%s\n", skipped_for(text_at(node, "skipped")));
   }
   const char *name;
   json_t *value;
@@ -107,13 +116,53 @@ static int print_failure(const json_t *answer, GHashTable *given)
   return WEFT_EXIT_FAILED;
 }
 
+/* What the caller is to read goes to standard output, why to standard error. */
+static int print_refusal(const json_t *answer)
+{
+  const json_t *refusal = json_object_get(answer, "refusal");
+  size_t i;
+  json_t *rule;
+  if (*text_at(answer, "message"))
+    printf("%s\n", text_at(answer, "message"));
+  fflush(stdout);
+  fprintf(stderr, "weft run: refused by filter \"%s\": its verdict is %s", text_at(refusal, "node"),
+          text_at(refusal, "verdict"));
+  json_array_foreach(json_object_get(refusal, "rules"), i, rule)
+  {
+    fprintf(stderr, "%s%s", i ? ", " : " (rules: ", json_string_value(rule));
+  }
+  fprintf(stderr, "%s\n", i ? ")" : "");
+  return WEFT_EXIT_REFUSED;
+}
+
+static void print_degradation(const json_t *answer)
+{
+  const char *node, *input;
+  json_t *inputs, *why, *error;
+  size_t i;
+  json_array_foreach(json_object_get(answer, "errors"), i, error)
+  {
+    fprintf(stderr, "weft run: degraded: node \"%s\": %s (%s)\n", text_at(error, "node"), text_at(error, "message"),
+            text_at(error, "code"));
+  }
+  json_object_foreach(json_object_get(answer, "absent"), node, inputs)
+  {
+    json_object_foreach(inputs, input, why)
+    {
+      fprintf(stderr, "weft run: degraded: node \"%s\" went without \"%s\" (%s)\n", node, input, json_string_value(why));
+    }
+  }
+}
+
 int weft_print_answer(const json_t *answer, gboolean as_json, gboolean explain, GHashTable *given)
 {
-  gboolean failed = strcmp(text_at(answer, "status"), "ok") != 0;
+  const char *status = text_at(answer, "status");
+  gboolean refused = strcmp(status, "refused") == 0, degraded = strcmp(status, "degraded") == 0;
+  gboolean failed = !refused && !degraded && strcmp(status, "ok") != 0;
   if (as_json) {
     json_dumpf(answer, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
     putchar('\n');
-  } else if (!failed) {
+  } else if (!failed && !refused) {
     const char *name;
     json_t *value;
     json_object_foreach(json_object_get(answer, "outputs"), name, value)
@@ -130,7 +179,11 @@ int weft_print_answer(const json_t *answer, gboolean as_json, gboolean explain, 
     perror("weft run: the answer cannot be written to standard output");
     return WEFT_EXIT_FAILED;
   }
-  return failed && !as_json ? print_failure(answer, given) : failed ? WEFT_EXIT_FAILED : WEFT_EXIT_OK;
+  if (as_json)
+    return refused ? WEFT_EXIT_REFUSED : failed ? WEFT_EXIT_FAILED : WEFT_EXIT_OK;
+  if (degraded)
+    print_degradation(answer);
+  return refused ? print_refusal(answer) : failed ? print_failure(answer, given) : WEFT_EXIT_OK;
 }
 
 void weft_print_diagnostics(const WeftDiagnostics *diagnostics, gboolean as_json)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "answer.h"
 
+#include "note.h"
+#include "passage.h"
 #include <math.h>
 #include <string.h>
 
@@ -8,7 +10,7 @@ const char *weft_status_name(gint status)
 {
   static const char *const names[WEFT_N_STATUS] = {"ok", "bad-input", "bad-config", "unsupported", "no-memory",
                                                    "deadline", "cancelled", "unavailable", "internal", "contract"};
-  return status >= 0 && status < WEFT_N_STATUS ? names[status] : "internal";
+  return status == WEFT_REFUSED ? "refused" : status >= 0 && status < WEFT_N_STATUS ? names[status] : "internal";
 }
 
 /* JSON has no word for NaN and infinity: they become null. */
@@ -145,8 +147,9 @@ static json_t *timings_of(const WeftAnswerSource *source, struct weft_frame *fra
   return timings;
 }
 
-static json_t *node_of(const WeftRevisionNode *node, struct weft_frame *frame)
+static json_t *node_of(const WeftRevisionNode *node, struct weft_frame *frame, const WeftPassage *passage)
 {
+  const char *how = frame ? weft_passage_of(passage, node->graph_node) : NULL;
   guint64 ns = frame && node->graph_node != G_MAXUINT ? weft_frame_node_ns(frame, node->graph_node) : 0;
   json_t *one = json_object();
   json_object_set_new(one, "node", json_string(node->name));
@@ -171,22 +174,25 @@ static json_t *node_of(const WeftRevisionNode *node, struct weft_frame *frame)
     json_array_append_new(from, json_string(node->inputs[i]));
   json_object_set_new(one, "from", from);
   json_object_set_new(one, "isolated", json_boolean(node->isolated));
-  json_object_set_new(one, "ran", json_boolean(ns != 0));
+  gboolean called = !how || strcmp(how, "ran") == 0 || strcmp(how, "failed") == 0;
+  json_object_set_new(one, "ran", json_boolean(ns != 0 && called));
+  if (!called)
+    json_object_set_new(one, "skipped", json_string(how));
   json_object_set_new(one, "ms", number_of((double)ns / 1e6));
   return one;
 }
 
 /* The path a request took, and every recorded value (ports marked explain). */
-static json_t *explain_of(const WeftAnswerSource *source, struct weft_frame *frame, guint item)
+static json_t *explain_of(const WeftAnswerSource *source, struct weft_frame *frame, const WeftPassage *passage)
 {
   json_t *explain = json_object(), *path = json_array(), *values = json_object();
   guint n = 0;
   const WeftRevisionNode *nodes = weft_revision_nodes(source->revision, &n);
   for (guint i = 0; i < n; i++)
-    json_array_append_new(path, node_of(&nodes[i], frame));
+    json_array_append_new(path, node_of(&nodes[i], frame, passage));
   const WeftRevisionExplain *ports = weft_revision_explain(source->revision, &n);
-  for (guint i = 0; frame && i < n; i++) {
-    json_t *value = value_of(weft_frame_value(frame, ports[i].value), ports[i].port, item);
+  for (guint i = 0; frame && weft_passage_is_allowed(passage) && i < n; i++) {
+    json_t *value = value_of(weft_frame_value(frame, ports[i].value), ports[i].port, passage->item);
     g_autofree char *name = g_strdup_printf("%s.%s", ports[i].node, ports[i].port_name);
     json_object_set_new(values, name, value);
   }
@@ -237,31 +243,65 @@ static json_t *error_of(const WeftAnswerSource *source, struct weft_frame *frame
   return failure;
 }
 
+/* What the request was like on its way; refused: nothing of what it brought or yielded. */
+static void set_passage(json_t *answer, const WeftPassage *passage)
+{
+  gboolean refused = weft_passage_is_refused(passage);
+  const char *message = NULL;
+  if (refused)
+    json_object_set_new(answer, "refusal", weft_passage_refusal(passage, &message));
+  if (message)
+    json_object_set_new(answer, "message", json_string(message));
+  json_object_set_new(answer, "verdicts", weft_passage_verdicts(passage));
+  json_object_set_new(answer, "errors", weft_passage_errors(passage));
+  json_object_set_new(answer, "absent", weft_passage_absent(passage));
+}
+
+static const char *status_of(struct weft_frame *frame, guint item, const GError *error)
+{
+  weft_status status = error ? WEFT_BAD_INPUT : weft_frame_status(frame, item);
+  if (status == WEFT_OK)
+    return weft_frame_degraded(frame, item) ? "degraded" : "ok";
+  return status == WEFT_REFUSED ? "refused" : "failed";
+}
+
+static const char *language_of(const WeftQuery *query)
+{
+  for (guint i = 0; i < query->n_context; i++)
+    if (strcmp(query->context[i].key, "language") == 0)
+      return query->context[i].value;
+  return NULL;
+}
+
 json_t *weft_answer_new(const WeftAnswerSource *source, const WeftQuery *query, struct weft_frame *frame, guint item,
                         const GError *error)
 {
-  gboolean failed = error || weft_frame_status(frame, item) != WEFT_OK;
+  WeftPassage passage = {source->revision, frame, item, language_of(query)};
+  gboolean answered = !error && weft_frame_status(frame, item) == WEFT_OK;
+  gboolean refused = !error && weft_passage_is_refused(&passage);
   json_t *answer = json_object();
   json_object_set_new(answer, "schema", json_string("weft.answer/1"));
-  json_object_set_new(answer, "status", json_string(failed ? "failed" : "ok"));
-  if (failed)
+  json_object_set_new(answer, "status", json_string(status_of(frame, item, error)));
+  if (!answered && !refused)
     json_object_set_new(answer, "error", error_of(source, frame, item, error));
   json_t *outputs = json_object();
   guint n = 0;
   const WeftRevisionOutput *list = weft_revision_outputs(source->revision, &n);
-  for (guint i = 0; !failed && i < n; i++) {
+  for (guint i = 0; answered && i < n; i++) {
     json_t *value = value_of(weft_frame_value(frame, list[i].value), list[i].port, item);
     json_object_set_new(outputs, list[i].name, value);
   }
   json_object_set_new(answer, "outputs", outputs);
-  json_object_set_new(answer, "weights", failed ? json_object() : weights_of(source->revision, frame, item));
+  json_object_set_new(answer, "weights", answered ? weights_of(source->revision, frame, item) : json_object());
   json_object_set_new(answer, "missing", missing_of(source->revision, query));
+  if (frame && !error)
+    set_passage(answer, &passage);
   g_autofree char *revision = g_strdup_printf("%s@%.12s", weft_revision_name(source->revision),
                                               weft_revision_digest(source->revision));
   json_object_set_new(answer, "revision", json_string(revision));
   json_object_set_new(answer, "fingerprint", json_string(source->fingerprint));
   json_object_set_new(answer, "timings", timings_of(source, frame));
   if (source->explain)
-    json_object_set_new(answer, "explain", explain_of(source, frame, item));
+    json_object_set_new(answer, "explain", explain_of(source, error ? NULL : frame, &passage));
   return answer;
 }

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file answer.h
- * Turns one item of a finished frame into a `weft.answer/1` object.
+ * Turns one item of a finished frame into a `weft.answer/1` object: status
+ * (ok, degraded, refused, failed), outputs, weights, missing, verdicts, errors,
+ * absent, revision, fingerprint, timings. A refused answer has `refusal` and, where
+ * the pipeline has one, `message`; it has no outputs, and nothing in it comes
+ * from the values of the request but the ids of the rules.
  */
 #ifndef WEFT_CORE_ANSWER_H
 #define WEFT_CORE_ANSWER_H
