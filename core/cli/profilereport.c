@@ -30,9 +30,10 @@ static json_t *sizes_of(const struct weft_counters *now, const struct weft_count
 static void add_batches(json_t *one, const struct weft_counters *now, const struct weft_counters *before)
 {
   guint64 n = now->n_batches - before->n_batches, items = now->n_batch_items - before->n_batch_items;
+  guint64 alone = now->n_calls - now->n_batched - (before->n_calls - before->n_batched);
   if (n == 0)
     return;
-  json_object_set_new(one, "calls", json_integer((json_int_t)n));
+  json_object_set_new(one, "calls", json_integer((json_int_t)(n + alone)));
   json_object_set_new(one, "batch", json_pack("{s:f, s:I, s:o}", "mean", (double)items / (double)n, "largest",
                                               (json_int_t)now->n_items_largest, "sizes", sizes_of(now, before)));
 }
