@@ -185,7 +185,10 @@ static struct weft_frame *try_next(struct batcher *batcher, uint64_t *due)
   if (!batcher->waiting || !batcher->first)
     return NULL;
   if (wait_ns && !is_full(batcher)) {
-    uint64_t at = batcher->first->t_arrived + wait_ns;
+    /* Time in which the node was busy is no waiting for others: who was answered by the call that has just ended may
+       well be about to ask again. */
+    uint64_t from = batcher->first->t_arrived > batcher->t_idle ? batcher->first->t_arrived : batcher->t_idle;
+    uint64_t at = from + wait_ns;
     if (weft_clock_now() < at) {
       *due = at;
       return NULL;
@@ -220,6 +223,8 @@ void weft_batch_leave(struct batcher *batcher)
   struct weft_frame *inner = NULL;
   uint64_t due = 0;
   pthread_mutex_lock(&gate->lock);
+  if (batching_of(batcher)->wait_ns)
+    batcher->t_idle = weft_clock_now();
   if (batcher->first) {
     batcher->waiting = 1;
     inner = try_next(batcher, &due);

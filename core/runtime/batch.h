@@ -45,6 +45,7 @@ struct batcher {
   struct part *first, *last; /* in order of arrival */
   uint32_t n_queued, n_queued_items;
   int64_t queued_cost;
+  uint64_t t_idle;           /* with wait_ns: when the last call ended */
   _Atomic(struct weft_graph *) inner; /* made when first needed */
   struct weft_timer_entry timer;
   uint64_t n_calls, n_parts, n_items, n_items_largest, sizes[WEFT_BATCH_SIZES];

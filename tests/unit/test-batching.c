@@ -229,6 +229,29 @@ static void test_batching_wait(void)
   one_clear(&s, 5);
 }
 
+/* Time in which the node was busy does not count: after a call the first waits for those whom it answered. */
+static void test_batching_wait_when_idle(void)
+{
+  struct one s;
+  one_init(&s, fx_upper, fx_same_rows, (struct weft_batching){.n_items_max = 3, .wait_ns = 300000000});
+  s.node->limits.n_items = 3;
+  fx_seal(&s.fx, 1);
+  for (int i = 0; i < 3; i++)
+    one_submit(&s, i, "abc");
+  until(&s.held.n_calls, 1);
+  one_submit(&s, 3, "d");
+  one_queued(&s, 1);
+  g_usleep(350000); /* longer than it may wait in an idle node */
+  atomic_store(&s.held.open, 1);
+  fx_wait(&s.signal, 3);
+  one_submit(&s, 4, "e");
+  one_submit(&s, 5, "f");
+  fx_wait(&s.signal, 6);
+  g_assert_cmpint(s.held.n_calls, ==, 2);
+  g_assert_cmpuint(s.held.n_items_last, ==, 3);
+  one_clear(&s, 6);
+}
+
 /* Who is cancelled in the queue leaves it at once; in a running call its word is set only when nobody wants it. */
 static void test_batching_cancel(void)
 {
@@ -267,6 +290,7 @@ int main(int argc, char **argv)
   g_test_add_func("/batching/culprit", test_batching_culprit);
   g_test_add_func("/batching/cost", test_batching_cost);
   g_test_add_func("/batching/wait", test_batching_wait);
+  g_test_add_func("/batching/wait-when-idle", test_batching_wait_when_idle);
   g_test_add_func("/batching/cancel", test_batching_cancel);
   return g_test_run();
 }
