@@ -304,7 +304,7 @@ static int run_bert(struct bench *b)
   g_autofree char *text = g_strdup_printf(
       "weft: 1\nname: bert\ninputs: {a: {type: text, optional: true}, b: {type: text, optional: true}}\n"
       "require: any(a, b)\nmodels: {m: %s}\nnodes:\n  ra: {use: bert@^1, model: m, in: a, batch: false}\n"
-      "  rb: {use: bert@^1, model: m, in: b}\noutputs: {a: ra.pooled, b: rb.pooled}\n", model);
+      "  rb: {use: bert@^1, model: m, in: b, batch: {items: 32, wait: 500 us}}\noutputs: {a: ra.pooled, b: rb.pooled}\n", model);
   g_auto(GStrv) texts = texts_of();
   double tokens = 0;
   GBytes *values[N_TEXTS];
