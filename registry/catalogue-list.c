@@ -70,6 +70,8 @@ static GHashTable *all_disabled(WeftCatalogue *catalogue)
 
 /* ---- lines ---- */
 
+#define MAPPED_BYTES "67108864"
+
 typedef struct {
   WeftPluginLines public;
   GArray *array;         /* of WeftPluginLine */
@@ -103,11 +105,11 @@ static const char *state_of(Lines *lines, const WeftPluginLine *line, const char
   return words ? "disabled" : line->bundled ? "bundled" : "installed";
 }
 
-/* Kinds are few: each text once. */
-static const char *kind_of(Lines *lines, sqlite3_stmt *statement, const char *last)
+/* Kinds and versions repeat: a text like the one of the row before is kept once. */
+static const char *repeated(Lines *lines, sqlite3_stmt *statement, int column, const char *last)
 {
-  const char *value = (const char *)sqlite3_column_text(statement, 2);
-  return last && strcmp(last, value) == 0 ? last : g_string_chunk_insert_const(lines->texts, value);
+  const char *value = (const char *)sqlite3_column_text(statement, column);
+  return last && strcmp(last, value) == 0 ? last : text(lines, statement, column);
 }
 
 #define FILTER "(?1 IS NULL OR kind = ?1) AND (?2 IS NULL OR id GLOB ?2)"
@@ -115,10 +117,13 @@ static const char *kind_of(Lines *lines, sqlite3_stmt *statement, const char *la
 static gboolean add_installed(Lines *lines, WeftDatabase *database, GError **error)
 {
   gboolean row = FALSE;
-  const char *kind = NULL;
-  g_autoptr(WeftStatement) statement =
-      weft_database_query(database, error, "SELECT id, version, kind, summary, sha256, bundled FROM plugin WHERE " FILTER
-                          " ORDER BY id, version", "ss", lines->kind, lines->pattern);
+  const char *kind = NULL, *version = NULL;
+  gboolean all = !lines->kind && !lines->pattern;
+  g_autoptr(WeftStatement) statement = weft_database_query(
+    database, error,
+    all ? "SELECT id, version, kind, summary, sha256, bundled FROM plugin ORDER BY id, version"
+        : "SELECT id, version, kind, summary, sha256, bundled FROM plugin WHERE " FILTER " ORDER BY id, version",
+    all ? "" : "ss", lines->kind, lines->pattern);
   if (!statement)
     return FALSE;
   for (;;) {
@@ -126,8 +131,9 @@ static gboolean add_installed(Lines *lines, WeftDatabase *database, GError **err
       return FALSE;
     if (!row)
       return TRUE;
-    kind = kind_of(lines, statement, kind);
-    WeftPluginLine line = {text(lines, statement, 0), text(lines, statement, 1), kind, text(lines, statement, 4),
+    version = repeated(lines, statement, 1, version);
+    kind = repeated(lines, statement, 2, kind);
+    WeftPluginLine line = {text(lines, statement, 0), version, kind, text(lines, statement, 4),
                            database->folder, text(lines, statement, 3), NULL, NULL, sqlite3_column_int(statement, 5) != 0};
     line.state = state_of(lines, &line, &line.reason);
     g_array_append_val(lines->array, line);
@@ -191,6 +197,8 @@ WeftPluginLines *weft_catalogue_lines(WeftCatalogue *catalogue, const char *kind
   lines->pattern = pattern;
   for (guint i = 0; i < catalogue->databases->len; i++) {
     WeftDatabase *database = g_ptr_array_index(catalogue->databases, i);
+    /* Rows are read once and in order: mapped, pages are neither copied nor kept. */
+    sqlite3_exec(database->handle, "PRAGMA mmap_size = " MAPPED_BYTES, NULL, NULL, NULL);
     if (!add_installed(lines, database, error) || !add_refused(lines, database, error))
       return NULL;
   }
