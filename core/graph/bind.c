@@ -75,6 +75,8 @@ static char *input_list(const WeftPluginSpec *spec, GPtrArray *names)
 
 gboolean weft_port_specs_fit(const WeftPortSpec *input, const WeftPortSpec *output)
 {
+  if (input->any)
+    return TRUE;
   gboolean fit = weft_dtype_equal(input->dtype, output->dtype) && input->rank == output->rank &&
                  input->n_splits == output->n_splits;
   for (guint d = 1; fit && d < input->rank; d++)

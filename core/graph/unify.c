@@ -152,6 +152,8 @@ static gboolean check_edge(WeftBuilder *builder, WeftStep *step, const WeftBindi
   const WeftPortSpec *spec = binding->spec;
   if (!check_attributes(builder, step, binding, port))
     return FALSE;
+  if (spec->any)
+    return TRUE;
   if (!weft_dtype_equal(spec->dtype, port->dtype) || spec->rank != port->rank ||
       spec->n_splits != port->n_split_levels)
     return shape_fault(builder, step, binding, port);

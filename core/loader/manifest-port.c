@@ -69,14 +69,17 @@ static gboolean parse_name(WeftJson *json, const json_t *object, gboolean output
   return TRUE;
 }
 
-static gboolean parse_dtype(WeftJson *json, const json_t *object, WeftPortSpec *port)
+static gboolean parse_dtype(WeftJson *json, const json_t *object, gboolean output, WeftPortSpec *port)
 {
   g_autofree char *text = NULL;
   if (!weft_mjson_required(json, object, "type") ||
       !weft_mjson_string(json, object, "type", WEFT_MANIFEST_MAX_NAME, &text))
     return FALSE;
   gsize mark = weft_mjson_enter(json, "type");
-  if (!weft_dtype_parse(text, &port->dtype))
+  port->any = strcmp(text, "any") == 0 && !output;
+  if (port->any)
+    port->dtype = weft_f32();
+  else if (!weft_dtype_parse(text, &port->dtype))
     return weft_mjson_fail(json, "expected an element type (u8 u16 u32 u64 i8 i16 i32 i64 f16 f32 f64 bf16 bool), "
                                 "found \"%s\"", text);
   weft_mjson_leave(json, mark);
@@ -220,7 +223,7 @@ static gboolean parse_port(WeftJson *json, const json_t *object, gboolean output
   static const char *const input_keys[] = {"name", "type", "dims", "splits", "attributes", "optional", "rows"};
   static const char *const output_keys[] = {"name", "type", "dims", "splits", "attributes", "explain", "rows"};
   return weft_mjson_object(json, object, output ? output_keys : input_keys, G_N_ELEMENTS(input_keys)) &&
-         parse_name(json, object, output, port) && parse_dtype(json, object, port) && parse_dims(json, object, port) &&
+         parse_name(json, object, output, port) && parse_dtype(json, object, output, port) && parse_dims(json, object, port) &&
          parse_layout(json, object, output, port) && parse_attributes(json, object, port) &&
          weft_mjson_bool(json, object, "optional", &port->optional) &&
          weft_mjson_bool(json, object, "explain", &port->explain);

@@ -98,6 +98,23 @@ static WeftAnswerSource source_of(WeftSession *session, guint64 begin_ns)
                             session->build.explain || session->build.record_heads, (double)(now_ns() - begin_ns) / 1e6};
 }
 
+/* What the pipeline's sinks are to get of an item that was answered; the error fails it. */
+static GError *write_sinks(WeftSession *session, const struct weft_frame *frame, guint item)
+{
+  guint n = 0;
+  GError *error = NULL;
+  weft_revision_sinks(session->revision, &n);
+  if (!n || weft_frame_status(frame, item) != WEFT_OK)
+    return NULL;
+  pthread_mutex_lock(&session->sink_lock);
+  if (!session->sinks)
+    session->sinks = weft_sinks_new(session->revision, &error);
+  if (session->sinks)
+    weft_sinks_write(session->sinks, frame, item, &error);
+  pthread_mutex_unlock(&session->sink_lock);
+  return error;
+}
+
 static void run_frame(WeftSession *session, const WeftQuery *queries, guint n, json_t **answers)
 {
   guint n_inputs = 0;
@@ -118,6 +135,8 @@ static void run_frame(WeftSession *session, const WeftQuery *queries, guint n, j
   for (guint i = 0; i < n; i++) {
     if (status != WEFT_OK && !errors[i])
       errors[i] = refused(session, status);
+    if (frame && !errors[i])
+      errors[i] = write_sinks(session, frame, i);
     answers[i] = weft_answer_new(&source, &queries[i], frame, i, errors[i]);
     g_clear_error(&errors[i]);
   }
@@ -174,6 +193,8 @@ static void on_done(struct weft_frame *frame, void *data)
   WeftTicket *ticket = data;
   WeftSession *session = ticket->session;
   WeftAnswerSource source = source_of(session, ticket->begin_ns);
+  if (!ticket->error)
+    ticket->error = write_sinks(session, frame, 0);
   json_t *answer = weft_answer_new(&source, &ticket->query, frame, 0, ticket->error);
   pthread_mutex_lock(&ticket->lock);
   ticket->frame = NULL;

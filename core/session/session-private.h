@@ -4,6 +4,7 @@
 #define WEFT_CORE_SESSION_PRIVATE_H
 
 #include "session.h"
+#include "sink.h"
 #include <pthread.h>
 
 struct WeftSession {
@@ -19,6 +20,8 @@ struct WeftSession {
   const struct weft_compute *compute_table; /* NULL until a model asks for it */
   pthread_mutex_t lock;   /* not GLib's, which the thread sanitizer does not see */
   pthread_cond_t drained;
+  pthread_mutex_t sink_lock;
+  WeftSinks *sinks;       /* under sink_lock; NULL until the first answer has something to write */
   guint n_submitted;      /* under the lock: tickets whose `done` has not returned */
 };
 

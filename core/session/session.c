@@ -34,6 +34,7 @@ WeftSession *weft_session_new(const WeftSessionOptions *options, GError **error)
 {
   g_autoptr(WeftSession) session = g_new0(WeftSession, 1);
   pthread_mutex_init(&session->lock, NULL);
+  pthread_mutex_init(&session->sink_lock, NULL);
   pthread_cond_init(&session->drained, NULL);
   g_autofree char *bundled = weft_place_bundled_catalogue();
   if (options->catalogue)
@@ -70,6 +71,7 @@ void weft_session_free(WeftSession *session)
     return;
   weft_session_drain(session);
   weft_learn_revision(session->catalogue, session->revision);
+  g_clear_pointer(&session->sinks, weft_sinks_free);
   weft_revision_free(session->revision);
   weft_pipeline_free(session->pipeline);
   weft_runtime_free(session->runtime);
@@ -82,6 +84,7 @@ void weft_session_free(WeftSession *session)
   g_free(session->isolate);
   pthread_cond_destroy(&session->drained);
   pthread_mutex_destroy(&session->lock);
+  pthread_mutex_destroy(&session->sink_lock);
   g_free(session);
 }
 
@@ -111,6 +114,7 @@ gboolean weft_session_load(WeftSession *session, const char *path, WeftDiagnosti
     return FALSE;
   }
   weft_learn_revision(session->catalogue, session->revision);
+  g_clear_pointer(&session->sinks, weft_sinks_free);
   weft_revision_free(session->revision);
   weft_pipeline_free(session->pipeline);
   session->revision = revision;

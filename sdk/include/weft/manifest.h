@@ -28,7 +28,8 @@
  * (several calls of one instance at once); `blocking` (needs a worker);
  * `fork_safe` (default true); `resources` (names it may open); `grants`
  * (`net:HOST:PORT`, `read:PATH`, `threads:N`, `gpu`).
- * Port: `name`; `type` (u8 i8 i32 i64 f32 f16 bf16 bool ...); `dims`, the
+ * Port: `name`; `type` (u8 i8 i32 i64 f32 f16 bf16 bool ...; inputs: `any`,
+ * whatever type, rank and splits, see writer.h); `dims`, the
  * first of which is "*" (rows), the others a size, a name (equal names of one
  * plugin must be equal sizes) or "*" (varies per call); `splits` 0, 1 or 2;
  * `rows` of an output with splits: `{"kind": "exact|bounded", "terms":
