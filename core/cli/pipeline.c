@@ -1,135 +1,163 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "command.h"
 #include "given.h"
+#include "pipeline-private.h"
 #include "print.h"
-#include "session.h"
 
 #include <stdio.h>
 #include <string.h>
 
 static const char help[] =
-    "  check FILE   parses, resolves and builds the pipeline: every error with file, line, node and port\n"
-    "  dot FILE     the graph as Graphviz text: weft pipeline dot FILE | dot -Tsvg > graph.svg\n\n"
-    "  --json             check: the result as JSON, weft.diagnostics/1\n"
+    "  check PIPELINE          parses, resolves and builds it: every error with file, line, node and port\n"
+    "  explain PIPELINE [NODE] in words: where each piece comes from, why this version, where it runs, what goes\n"
+    "                          along each edge, limits and policies\n"
+    "  diff A B                what differs in meaning; exit code 1 when something does\n"
+    "  lock PIPELINE           writes PIPELINE.lock: versions and digests of all that it is made of\n"
+    "  show PIPELINE           the pipeline as YAML, always in the same form\n"
+    "  dot PIPELINE            the graph as Graphviz text: weft pipeline dot FILE | dot -Tsvg > graph.svg\n"
+    "  schema                  a JSON Schema of pipeline files, with the installed plugins, for editors\n"
+    "  add FILE                into the catalogue, to be used as NAME@RANGE in other pipelines\n"
+    "  list, remove NAME[@VERSION]  pipelines of the catalogue\n\n"
+    "PIPELINE is a file, or a pipeline in one line:\n"
+    "  'picture:image ! vit@1 model=models/vit ! classifier@1 model=models/head' (docs/pipeline.md)\n\n"
+    "  --json             check: weft.diagnostics/1; diff, add, list, remove: the same as JSON\n"
+    "  --locked           check: only what PIPELINE.lock says\n"
+    "  -o FILE            lock: writes there, - is standard output\n"
     "  --isolate none|all|NODE,...  as in weft run\n"
-    "  --catalogue DIR    as in weft run\n"
+    "  --catalogue DIR    as in weft run; add, list, remove: that catalogue\n"
+    "  --name N, --version V  add: under this name (its own), in this version (1.0.0)\n"
     "  --set NAME=VALUE   as in weft run\n\n"
-    "exit codes: 0 the pipeline is good; 2 options or arguments are wrong; 4 it is not\n";
+    "exit codes: 0 the pipeline is good, both are the same; 1 they differ, it cannot be added; 2 options or\n"
+    "            arguments are wrong; 4 the pipeline or the catalogue cannot be used\n";
 
 static int run(int argc, char **argv);
 
-const WeftCommand weft_command_pipeline = {"pipeline", "check|dot FILE [OPTION]...",
-                                           "Checks a pipeline file, or draws it.", help, run};
+const WeftCommand weft_command_pipeline = {"pipeline",
+                                           "check|explain|diff|lock|show|dot|schema|add|list|remove [ARGUMENT]... [OPTION]...",
+                                           "Checks, explains, compares and keeps pipelines.", help, run};
 
-typedef struct {
-  const char *action, *file;
-  gboolean json, help;
-  WeftSessionOptions session;
-} Options;
+static const struct {
+  const char *name;
+  int (*run)(const WeftPipelineOptions *options);
+  guint n_least, n_most; /* words after it */
+} actions[] = {{"check", weft_pipeline_check, 1, 1},     {"explain", weft_pipeline_explain, 1, 2},
+               {"diff", weft_pipeline_diff, 2, 2},       {"lock", weft_pipeline_lock, 1, 1},
+               {"show", weft_pipeline_show, 1, 1},       {"dot", weft_pipeline_draw, 1, 1},
+               {"schema", weft_pipeline_schema, 0, 0}};
+static const char *const shelf_actions[] = {"add", "list", "remove"};
 
-static int take_word(Options *options, const char *word)
+void weft_pipeline_print_json(json_t *value)
 {
-  if (!options->action)
-    options->action = word;
-  else if (!options->file)
-    options->file = word;
-  else
-    return weft_command_usage_error(&weft_command_pipeline, "%s: unexpected argument after %s", word, options->file);
-  return WEFT_EXIT_OK;
+  json_dumpf(value, stdout, JSON_INDENT(2));
+  putchar('\n');
+  json_decref(value);
+}
+
+WeftSession *weft_pipeline_session(const WeftPipelineOptions *options, const char *file, int *code)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(WeftSession) session = weft_session_new(&options->session, &error);
+  *code = WEFT_EXIT_PIPELINE;
+  if (!session) {
+    fprintf(stderr, "weft pipeline: %s\n", error->message);
+    return NULL;
+  }
+  g_autoptr(WeftDiagnostics) diagnostics = weft_diagnostics_new(file);
+  gboolean good = weft_session_load(session, file, diagnostics);
+  weft_print_diagnostics(diagnostics, FALSE);
+  if (!good)
+    return NULL;
+  *code = WEFT_EXIT_OK;
+  return g_steal_pointer(&session);
 }
 
 static int unknown_option(const char *word)
 {
-  static const char *const names[] = {"--json", "--isolate", "--catalogue", "--set", "--help"};
+  static const char *const names[] = {"--json", "--isolate", "--catalogue", "--set", "--locked", "-o", "--help"};
   const char *closest = weft_closest(word, names, G_N_ELEMENTS(names));
   return weft_command_usage_error(&weft_command_pipeline, "%s is not an option%s%s%s", word,
                                   closest ? "; did you mean " : "", closest ? closest : "", closest ? "?" : "");
 }
 
-static int parse(Options *options, int argc, char **argv)
+/* An option with a value; -1: it is none. */
+static int take_valued(WeftPipelineOptions *options, const char *word, const char *value)
 {
-  for (int i = 1; i < argc; i++) {
+  static const char *const names[] = {"--isolate", "--catalogue", "-o", "--set", NULL};
+  if (!g_strv_contains(names, word))
+    return -1;
+  if (!value || !*value)
+    return weft_command_usage_error(&weft_command_pipeline, "%s: a value is missing", word);
+  if (strcmp(word, "--set") == 0)
+    return weft_given_set(&weft_command_pipeline, value, &options->session.variables);
+  if (strcmp(word, "--isolate") == 0)
+    options->session.build.isolate = value;
+  else if (strcmp(word, "--catalogue") == 0)
+    options->session.catalogue = value;
+  else
+    options->output = value;
+  return WEFT_EXIT_OK;
+}
+
+static int parse(WeftPipelineOptions *options, int argc, char **argv)
+{
+  for (int i = 2; i < argc; i++) {
     const char *word = argv[i];
-    int code = WEFT_EXIT_OK;
-    if (strcmp(word, "--json") == 0)
+    int code = take_valued(options, word, i + 1 < argc ? argv[i + 1] : NULL);
+    if (code == WEFT_EXIT_OK)
+      i++;
+    else if (code > 0)
+      return code;
+    else if (strcmp(word, "--json") == 0)
       options->json = TRUE;
+    else if (strcmp(word, "--locked") == 0)
+      options->locked = TRUE;
     else if (strcmp(word, "--help") == 0)
       options->help = TRUE;
-    else if (strcmp(word, "--isolate") == 0 && i + 1 < argc)
-      options->session.build.isolate = argv[++i];
-    else if (strcmp(word, "--catalogue") == 0 && i + 1 < argc)
-      options->session.catalogue = argv[++i];
-    else if (strcmp(word, "--set") == 0 && i + 1 < argc)
-      code = weft_given_set(&weft_command_pipeline, argv[++i], &options->session.variables);
-    else if (strcmp(word, "--isolate") == 0 || strcmp(word, "--catalogue") == 0 || strcmp(word, "--set") == 0)
-      code = weft_command_usage_error(&weft_command_pipeline, "%s: a value is missing", word);
     else if (word[0] == '-' && word[1] != '\0')
-      code = unknown_option(word);
+      return unknown_option(word);
+    else if (options->n_words == G_N_ELEMENTS(options->words))
+      return weft_command_usage_error(&weft_command_pipeline, "%s: unexpected argument", word);
     else
-      code = take_word(options, word);
-    if (code != WEFT_EXIT_OK)
-      return code;
+      options->words[options->n_words++] = word;
   }
-  if (options->help)
-    return WEFT_EXIT_OK;
-  if (!options->action)
-    return weft_command_usage_error(&weft_command_pipeline, "what to do is missing: check or dot");
-  if (strcmp(options->action, "check") != 0 && strcmp(options->action, "dot") != 0)
-    return weft_command_usage_error(&weft_command_pipeline, "%s: expected check or dot", options->action);
-  if (!options->file)
-    return weft_command_usage_error(&weft_command_pipeline, "the pipeline file is missing");
   return WEFT_EXIT_OK;
 }
 
-static void print_good(WeftSession *session, const char *file)
+static int act(const WeftPipelineOptions *options, const char *action)
 {
-  WeftRevision *revision = weft_session_revision(session);
+  const char *names[G_N_ELEMENTS(actions) + G_N_ELEMENTS(shelf_actions)];
   guint n = 0;
-  const WeftRevisionNode *nodes = weft_revision_nodes(revision, &n);
-  printf("%s: good, revision %s@%.12s\n", file, weft_revision_name(revision), weft_revision_digest(revision));
-  for (guint i = 0; i < n; i++) {
-    printf("  %-12s %s@%s%s  <-", nodes[i].name, nodes[i].plugin, nodes[i].version,
-           nodes[i].isolated ? " (worker)" : "");
-    for (guint k = 0; nodes[i].inputs && nodes[i].inputs[k]; k++)
-      printf(" %s", nodes[i].inputs[k]);
-    putchar('\n');
+  for (guint i = 0; i < G_N_ELEMENTS(actions); i++) {
+    names[n++] = actions[i].name;
+    if (strcmp(actions[i].name, action) != 0)
+      continue;
+    if (options->n_words > actions[i].n_most)
+      return weft_command_usage_error(&weft_command_pipeline, "%s: unexpected argument after %s %s",
+                                      options->words[actions[i].n_most], action,
+                                      actions[i].n_most ? options->words[actions[i].n_most - 1] : "");
+    if (options->n_words < actions[i].n_least)
+      return weft_command_usage_error(&weft_command_pipeline, "%s: %s", action,
+                                      actions[i].n_least == 2 ? "expected two pipelines" : "the pipeline file is missing");
+    return actions[i].run(options);
   }
-}
-
-static int run_with(const Options *options)
-{
-  g_autoptr(GError) error = NULL;
-  g_autoptr(WeftSession) session = weft_session_new(&options->session, &error);
-  if (!session) {
-    fprintf(stderr, "weft pipeline: %s\n", error->message);
-    return WEFT_EXIT_PIPELINE;
-  }
-  g_autoptr(WeftDiagnostics) diagnostics = weft_diagnostics_new(options->file);
-  gboolean good = weft_session_load(session, options->file, diagnostics);
-  if (good)
-    weft_pipeline_warn_options(weft_session_pipeline(session), weft_run_options, diagnostics);
-  if (options->json && strcmp(options->action, "check") == 0) {
-    weft_print_diagnostics(diagnostics, TRUE);
-    return good ? WEFT_EXIT_OK : WEFT_EXIT_PIPELINE;
-  }
-  weft_print_diagnostics(diagnostics, FALSE);
-  if (!good)
-    return WEFT_EXIT_PIPELINE;
-  if (strcmp(options->action, "dot") == 0) {
-    g_autofree char *dot = weft_pipeline_dot(weft_session_pipeline(session), weft_session_revision(session));
-    fputs(dot, stdout);
-  } else {
-    print_good(session, options->file);
-  }
-  return WEFT_EXIT_OK;
+  for (guint i = 0; i < G_N_ELEMENTS(shelf_actions); i++)
+    names[n++] = shelf_actions[i];
+  const char *closest = weft_closest(action, names, n);
+  return weft_command_usage_error(&weft_command_pipeline, "%s is not an action%s%s%s", action,
+                                  closest ? "; did you mean " : "", closest ? closest : "", closest ? "?" : "");
 }
 
 static int run(int argc, char **argv)
 {
-  Options options = {.session.build.live = TRUE}; /* sources stand behind live inputs */
+  WeftPipelineOptions options = {.session.build.live = TRUE}; /* sources stand behind live inputs */
+  if (argc < 2)
+    return weft_command_usage_error(&weft_command_pipeline, "what to do is missing: check, explain, diff, lock, show, dot, "
+                                    "schema, add, list or remove");
+  for (guint i = 0; i < G_N_ELEMENTS(shelf_actions); i++)
+    if (strcmp(argv[1], shelf_actions[i]) == 0)
+      return weft_pipeline_shelf(argc, argv);
   int code = parse(&options, argc, argv);
   if (code == WEFT_EXIT_OK)
-    code = options.help ? weft_command_help(&weft_command_pipeline) : run_with(&options);
+    code = options.help ? weft_command_help(&weft_command_pipeline) : act(&options, argv[1]);
   weft_variables_free(options.session.variables);
   return code;
 }

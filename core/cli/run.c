@@ -4,6 +4,7 @@
 #include "cpus.h"
 #include "given.h"
 #include "input.h"
+#include "lock.h"
 #include "manifest.h"
 #include "print.h"
 #include "session.h"
@@ -19,6 +20,7 @@ static const char help[] =
     "                         paths are relative to the working directory, - is standard input\n"
     "  --context KEY=VALUE    who asks: a key that the pipeline declares under context; in a batch for the lines\n"
     "                         whose $context does not say otherwise\n"
+    "  --locked               only what PIPELINE.lock says (weft pipeline lock)\n"
     "  --set NAME=VALUE       what ${NAME} in the pipeline file stands for\n"
     "  --clients N            lines of a batch in flight together (64, at most 1024)\n"
     "  --unordered            answers of a batch as they come; $id tells whose they are\n"
@@ -47,7 +49,7 @@ typedef struct {
 
 typedef struct {
   const char *pipeline, *batch;
-  gboolean json, explain, help, unordered;
+  gboolean locked, json, explain, help, unordered;
   guint n_clients;
   guint64 seed, timeout_ns;
   WeftSessionOptions session;
@@ -86,7 +88,7 @@ static gboolean parse_time(const char *text, guint64 *ns)
 }
 
 const char *const weft_run_options[] = {"in", "batch", "clients", "unordered", "json", "explain", "isolate", "timeout",
-                                        "seed", "threads", "catalogue", "context", "set", "help", NULL};
+                                        "seed", "threads", "catalogue", "context", "set", "locked", "help", NULL};
 
 /* Answers -1: not one of the options that take a value. */
 static int take_option(Options *options, const char *name, const char *value)
@@ -139,6 +141,8 @@ static gboolean take_flag(Options *options, const char *name)
 {
   if (strcmp(name, "json") == 0)
     options->json = TRUE;
+  else if (strcmp(name, "locked") == 0)
+    options->locked = TRUE;
   else if (strcmp(name, "help") == 0)
     options->help = TRUE;
   else if (strcmp(name, "unordered") == 0)
@@ -268,6 +272,8 @@ static int run_with(Options *options)
     weft_print_diagnostics(diagnostics, options->json);
     return WEFT_EXIT_PIPELINE;
   }
+  if (options->locked && !weft_lock_check(session, options->pipeline))
+    return WEFT_EXIT_PIPELINE;
   if (!options->batch && (options->n_clients || options->unordered))
     return weft_command_usage_error(&weft_command_run, "--%s is for --batch", options->unordered ? "unordered" : "clients");
   if (!options->batch)

@@ -251,6 +251,8 @@ static void add_when(const Inliner *inliner, const Sub *sub, WeftNodeDecl *node)
     return;
   WeftNodePolicy again = {0};
   weft_read_when(inliner->reader, given->at, sub->name, &again);
+  node->outer_when = node->outer_when ? keep(inliner->pipeline, g_strconcat(node->outer_when, " and ", given->at->text, NULL))
+                                      : given->at->text;
   if (!node->policy)
     node->policy = g_new0(WeftNodePolicy, 1);
   if (!node->policy->when) {

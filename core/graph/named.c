@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Models, assets and pipelines that a file names as NAME@RANGE of the catalogue. */
 #include "resolve.h"
+#include "yamlprint.h"
 
 #include <string.h>
 
@@ -45,4 +46,31 @@ void weft_asset_from_catalogue(WeftBuilder *builder, guint asset)
 const char *weft_model_label(const WeftRevision *revision, guint model)
 {
   return revision->model_labels[model] ? revision->model_labels[model] : weft_model_at(revision->pipeline, model)->path;
+}
+
+const char *weft_pipeline_name(const WeftPipeline *pipeline)
+{
+  return pipeline->name;
+}
+
+char *weft_pipeline_yaml(const WeftPipeline *pipeline)
+{
+  return weft_yaml_canonical(pipeline->root);
+}
+
+/* What the sub-pipelines name is their own matter: they are in the catalogue already. */
+char *weft_pipeline_first_path(const WeftPipeline *pipeline)
+{
+  for (guint i = 0; i < pipeline->inlined->len; i++) {
+    const WeftInlined *inlined = pipeline->inlined->pdata[i];
+    if (weft_is_path(inlined->use))
+      return g_strdup(inlined->use);
+  }
+  for (guint i = 0; i < pipeline->models->len; i++)
+    if (weft_model_at(pipeline, i)->path && weft_is_path(weft_model_at(pipeline, i)->path))
+      return g_strdup(weft_model_at(pipeline, i)->path);
+  for (guint i = 0; i < pipeline->assets->len; i++)
+    if (weft_asset_at(pipeline, i)->path && weft_is_path(weft_asset_at(pipeline, i)->path))
+      return g_strdup(weft_asset_at(pipeline, i)->path);
+  return NULL;
 }

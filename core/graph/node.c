@@ -97,7 +97,7 @@ void weft_read_node(WeftReader *reader, const WeftYaml *key, const WeftYaml *val
   static const char *const known[] = {"use", "model", "in", "params", "isolate", "deadline", "when", "batch",
                                       "on_missing", "on_error", "on_verdict", NULL};
   static const char *const later[] = {"slots", "select", NULL};
-  WeftNodeDecl node = {.name = key->text, .at = key, .model = -1, .in = weft_references_new()};
+  WeftNodeDecl node = {.name = key->text, .at = key, .map = value, .model = -1, .in = weft_references_new()};
   const WeftYaml *part;
   weft_read_name(reader, key, "a node");
   node.unsure = !weft_read_map(reader, value, key->text, "a node", "{use: vit@^1, in: picture}");

@@ -66,6 +66,8 @@ typedef struct {
   const WeftYaml *at;               /* the name */
   char *plugin;                     /* NULL: missing (reported) */
   const char *range;                /* of versions, or NULL */
+  const WeftYaml *map;              /* what stands under the name */
+  const char *outer_when;           /* conditions of the sub-pipelines that it stands in; NULL: none */
   const char *scope;                /* what stands before the names of its assets, without the /; NULL: nothing */
   gboolean is_pipeline;             /* a sub-pipeline, until it is inlined */
   const WeftYaml *use_at, *model_at, *in_at, *params_at, *isolate_at;

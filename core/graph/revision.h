@@ -154,6 +154,12 @@ WeftPipeline *weft_pipeline_load(const char *path, WeftVariables *variables, Wef
 /** The same with the pipelines of a catalogue as sub-pipelines: `use: NAME@RANGE`. catalogue: NULL: none. */
 WeftPipeline *weft_pipeline_open(const char *path, WeftCatalogue *catalogue, WeftVariables *variables,
                                  WeftDiagnostics *diagnostics);
+/** Its name, borrowed until it is freed; NULL: it has none (reported). */
+const char *weft_pipeline_name(const WeftPipeline *pipeline);
+/** The pipeline as YAML in canonical form (yamlprint.h), sub-pipelines as they are named. Caller frees with g_free. */
+char *weft_pipeline_yaml(const WeftPipeline *pipeline);
+/** A model, asset or sub-pipeline that it names by a path; NULL: none. Caller frees with g_free. */
+char *weft_pipeline_first_path(const WeftPipeline *pipeline);
 /** FALSE: there were errors; it can be checked, and weft_revision_build answers NULL. */
 gboolean weft_pipeline_is_sound(const WeftPipeline *pipeline);
 void weft_pipeline_free(WeftPipeline *pipeline);
@@ -170,6 +176,13 @@ WeftRevision *weft_revision_build(const WeftPipeline *pipeline, WeftCatalogue *c
 /** No frame is in flight. [control thread] */
 void weft_revision_free(WeftRevision *revision);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(WeftRevision, weft_revision_free)
+
+/**
+ * In words: where each piece comes from, why this version, where it runs, what
+ * each edge carries. node: NULL: all. NULL: there is no such node. Caller frees
+ * with g_free.
+ */
+char *weft_revision_explain_text(const WeftRevision *revision, WeftCatalogue *catalogue, const char *node, GError **error);
 
 struct weft_graph *weft_revision_graph(WeftRevision *revision);
 const char *weft_revision_name(const WeftRevision *revision);
