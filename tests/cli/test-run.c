@@ -277,7 +277,7 @@ static void test_run_bad_options(void)
       {{"plugin", "show", "vit@newest"}, "not a version range"},
       {{"run", PIPELINE, "extra"}, "unexpected argument"},
       {{"rnu", PIPELINE}, "did you mean \"run\""},
-      {{"pipeline", "chek", PIPELINE}, "expected check or dot"},
+      {{"pipeline", "chek", PIPELINE}, "is not an action"},
       {{"pipeline", "check", PIPELINE, "--jsn"}, "did you mean --json"},
   };
   for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
