@@ -185,6 +185,17 @@ static void check_units(Checker *checker, const Operand *a, const Operand *b, gu
     fail(checker, at, "a number in %s is compared with one in %s", one, other);
 }
 
+/* A text without quotes, or a number with them. */
+static void hint_at_quotes(const Checker *checker, const Operand *literal, const Operand *value, WeftDiagnostic *fault)
+{
+  const WeftWhenStep *given = step_at(checker, literal->step);
+  if (given->op == WEFT_CONDITION_NUMBER && value->type == TYPE_TEXT)
+    weft_diagnostic_hint(fault, "a text stands in quotes: \"%g\"", given->number);
+  else if (given->op == WEFT_CONDITION_TEXT && value->type == TYPE_NUMBER &&
+           weft_decimal_length(given->text) == strlen(given->text) && *given->text)
+    weft_diagnostic_hint(fault, "a number stands without quotes: %s", given->text);
+}
+
 /* Two sides of one comparison, or an operand and a member of its list. */
 static void check_pair(Checker *checker, const Operand *a, const Operand *b, guint at)
 {
@@ -192,8 +203,9 @@ static void check_pair(Checker *checker, const Operand *a, const Operand *b, gui
     return;
   if (a->type != b->type) {
     g_autofree char *one = spelling(checker, a->step), *other = spelling(checker, b->step);
-    fail(checker, at, "%s is %s, %s is %s: they cannot be compared", one, type_names[a->type], other,
-         type_names[b->type]);
+    WeftDiagnostic *fault = fail(checker, at, "%s is %s, %s is %s: they cannot be compared", one, type_names[a->type], other,
+                                 type_names[b->type]);
+    hint_at_quotes(checker, is_literal(checker, a) ? a : b, is_literal(checker, a) ? b : a, fault);
     return;
   }
   const Operand *literal = is_literal(checker, a) ? a : is_literal(checker, b) ? b : NULL;

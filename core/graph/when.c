@@ -92,7 +92,8 @@ static WeftDiagnostic *fail_expected(Parser *parser, const char *expected)
 {
   if (parser->kind == KIND_END)
     return fail(parser, "expected %s, found the end", expected);
-  return fail(parser, "expected %s, found \"%.*s\"", expected, (int)(parser->end - parser->at), parser->at);
+  const char *quote = parser->kind == KIND_TEXT ? "" : "\""; /* a text has its own */
+  return fail(parser, "expected %s, found %s%.*s%s", expected, quote, (int)(parser->end - parser->at), parser->at, quote);
 }
 
 static gsize word_length(const char *text)

@@ -33,28 +33,34 @@ static void enter_all(WeftPipeline *pipeline, WeftDiagnostics *diagnostics)
           pipeline->inputs->len + i);
 }
 
-static void bind(WeftPipeline *pipeline, WeftDiagnostics *diagnostics, WeftReference *reference, const char *node)
+/* The error where there is nothing of that name, NULL otherwise. */
+static WeftDiagnostic *bind(WeftPipeline *pipeline, WeftDiagnostics *diagnostics, WeftReference *reference,
+                            const char *node)
 {
   if (!reference->name)
-    return;
+    return NULL;
   reference->step = (int)GPOINTER_TO_UINT(g_hash_table_lookup(pipeline->steps, reference->name)) - 1;
   if (reference->step >= 0 || pipeline->names_unsure)
-    return;
+    return NULL;
   gboolean model = g_hash_table_contains(pipeline->model_index, reference->name);
   WeftDiagnostic *fault =
       weft_fault(diagnostics, reference->at, "dangling", "there is no %s\"%s\"%s",
                  model ? "input or node " : "input or node named ", reference->name, model ? ", only a model" : "");
   weft_diagnostic_at(fault, node, reference->key && node ? reference->key : NULL);
   g_autofree gpointer *names = g_hash_table_get_keys_as_array(pipeline->steps, NULL);
-  weft_diagnostic_closest(fault, reference->name, (const char *const *)names, g_hash_table_size(pipeline->steps));
+  return weft_diagnostic_closest(fault, reference->name, (const char *const *)names,
+                                 g_hash_table_size(pipeline->steps));
 }
 
 static void bind_all(WeftPipeline *pipeline, WeftDiagnostics *diagnostics)
 {
   for (guint i = 0; i < pipeline->nodes->len; i++) {
     WeftNodeDecl *node = weft_node_at(pipeline, i);
-    for (guint k = 0; k < weft_node_n_sources(node); k++)
-      bind(pipeline, diagnostics, weft_node_source(node, k), node->name);
+    for (guint k = 0; k < weft_node_n_sources(node); k++) {
+      WeftDiagnostic *fault = bind(pipeline, diagnostics, weft_node_source(node, k), node->name);
+      if (fault && k >= node->in->len && !fault->hint)
+        weft_diagnostic_hint(fault, "a text stands in quotes: \"%s\"", weft_node_source(node, k)->at->text);
+    }
   }
   for (guint i = 0; i < pipeline->outputs->len; i++)
     bind(pipeline, diagnostics, weft_reference_at(pipeline->outputs, i), NULL);

@@ -106,7 +106,7 @@ static void test_when_syntax(void)
   refuse("g.probability = 1", 14, "when: expected a comparison, found \"=\"\n  hint: equal is written ==");
   refuse("(g.loud", 7, "when: expected \")\", found the end");
   refuse("g.loud g.loud", 7, "when: expected \"and\", \"or\" or the end, found \"g.loud\"");
-  refuse("g.label in \"a\"", 11, "when: expected a list such as [\"a\", \"b\"], found \"\"a\"\"");
+  refuse("g.label in \"a\"", 11, "when: expected a list such as [\"a\", \"b\"], found \"a\"");
   refuse("g.label in [short]", 12, "when: expected a number or a text in quotes, found \"short\"\n"
                                    "  hint: texts stand in quotes: \"text\"");
   refuse("g.label in [\"a\"", 15, "when: expected \",\" or \"]\", found the end");
@@ -138,11 +138,17 @@ static void test_when_cycle(void)
 
 static void test_when_types(void)
 {
-  refuse("g.label == 3", 8, "when: \"g.label\" is a text, 3 is a number: they cannot be compared");
+  refuse("g.label == 3", 8, "when: \"g.label\" is a text, 3 is a number: they cannot be compared\n  hint: a text stands in "
+                            "quotes: \"3\"");
   refuse("g.loud == 1", 7, "when: \"g.loud\" is true or false, 1 is a number: they cannot be compared");
   refuse("g.loud < true", 7, "when: true and false have no order: == and != compare them");
-  refuse("g.label in [\"short\", 3]", 21, "when: \"g.label\" is a text, 3 is a number: they cannot be compared");
-  refuse("context.user < 5", 13, "when: \"context.user\" is a text, 5 is a number: they cannot be compared");
+  refuse("g.label in [\"short\", 3]", 21, "when: \"g.label\" is a text, 3 is a number: they cannot be compared\n  hint: a "
+                                         "text stands in quotes: \"3\"");
+  refuse("context.user < 5", 13, "when: \"context.user\" is a text, 5 is a number: they cannot be compared\n  hint: a text "
+                                  "stands in quotes: \"5\"");
+  refuse("g.probability > \"0.5\"", 14, "when: \"g.probability\" is a number, \"0.5\" is a text: they cannot be compared\n"
+                                       "  hint: a number stands without quotes: 0.5");
+  refuse("g.label == shorter", 11, "there is no input or node named \"shorter\"\n  hint: a text stands in quotes: \"shorter\"");
   refuse("g.probabilities < 1", 0, "when: \"g.probabilities\" is neither one number nor a text per item: it is f32 [*, 3], labels "
                                  "[\"short\", \"long\", \"fraud\"]");
   refuse("g.probability", 0, "when: \"g.probability\" is a number and no condition\n  hint: compare it with something, such "
