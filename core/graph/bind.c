@@ -64,7 +64,7 @@ static char *input_list(const WeftPluginSpec *spec, GPtrArray *names)
   GString *list = g_string_new(NULL);
   for (guint i = 0; i < spec->inputs->len; i++) {
     const WeftPortSpec *port = spec->inputs->pdata[i];
-    if (port->base)
+    if (port->base || port->state)
       continue;
     g_ptr_array_add(names, port->name);
     g_string_append_printf(list, "%s%s%s%s", names->len > 1 ? ", " : "", port->name, port->variadic ? "[]" : "",
@@ -95,7 +95,7 @@ static const WeftPortSpec *unnamed_input(const WeftPluginSpec *spec, const WeftP
   const WeftPortSpec *first = NULL;
   for (guint i = 0; i < spec->inputs->len; i++) {
     const WeftPortSpec *port = spec->inputs->pdata[i];
-    if (port->base)
+    if (port->base || port->state)
       continue;
     if (port->variadic)
       return NULL;
@@ -111,7 +111,7 @@ static const WeftPortSpec *named_input(const WeftPluginSpec *spec, const char *k
   const WeftPortSpec *variadic = NULL;
   for (guint i = 0; i < spec->inputs->len; i++) {
     const WeftPortSpec *port = spec->inputs->pdata[i];
-    if (!port->base && !port->variadic && strcmp(port->name, key) == 0)
+    if (!port->base && !port->state && !port->variadic && strcmp(port->name, key) == 0)
       return port;
     if (port->variadic)
       variadic = port;
@@ -154,7 +154,7 @@ static gboolean bind_companion(WeftBuilder *builder, WeftStep *step, const WeftP
 {
   for (guint i = 0; i < step->bindings->len; i++) {
     const WeftBinding base = g_array_index(step->bindings, WeftBinding, i);
-    if (base.spec->variadic || strcmp(base.spec->name, companion->base) != 0)
+    if (base.spec->variadic || base.state || strcmp(base.spec->name, companion->base) != 0)
       continue;
     const WeftStep *source = &builder->revision->steps[base.step];
     const WeftPortSpec *given = source->found->spec->outputs->pdata[base.output];
@@ -176,6 +176,14 @@ static gboolean bind_companion(WeftBuilder *builder, WeftStep *step, const WeftP
     return FALSE;
   }
   return TRUE;
+}
+
+/* What the output of that name left is the input at the session's next item: the host sees to it. */
+static void bind_state(const WeftBuilder *builder, WeftStep *step, const WeftPortSpec *port)
+{
+  WeftBinding binding = {.spec = port, .state = TRUE, .step = (guint)(step - builder->revision->steps),
+                         .output = (guint)output_index(step->found->spec, port->name)};
+  g_array_append_val(step->bindings, binding);
 }
 
 static gboolean check_connected(WeftBuilder *builder, const WeftStep *step, const guint8 *connected)
@@ -267,6 +275,8 @@ gboolean weft_step_bind(WeftBuilder *builder, WeftStep *step)
     const WeftPortSpec *port = spec->inputs->pdata[i];
     if (port->base)
       ok = bind_companion(builder, step, port) && ok;
+    else if (port->state)
+      bind_state(builder, step, port);
   }
   g_array_sort_with_data(step->bindings, by_port, spec->inputs);
   return ok;

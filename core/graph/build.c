@@ -200,12 +200,32 @@ guint weft_step_value(const WeftBuilder *builder, const WeftStep *step, guint ou
 
 guint weft_binding_value(const WeftBuilder *builder, const WeftStep *step, const WeftBinding *binding)
 {
+  if (binding->state)
+    return WEFT_VALUE_STATE;
   if (binding->reference)
     return weft_step_value(builder, &builder->revision->steps[binding->step], binding->output);
   return (guint)(step - builder->revision->steps);
 }
 
 G_STATIC_ASSERT(WEFT_MANIFEST_MAX_PORTS <= 32); /* of `required`; variadic inputs stand behind the others */
+
+static void fill_states(const WeftBuilder *builder, const WeftStep *step, struct weft_graph_node *node)
+{
+  struct weft_state_port *states = weft_revision_keep(builder->revision, g_new0(struct weft_state_port, step->bindings->len + 1));
+  for (guint i = 0; i < step->bindings->len; i++) {
+    const WeftBinding *binding = &g_array_index(step->bindings, WeftBinding, i);
+    if (binding->state)
+      states[node->n_states++] = (struct weft_state_port){i, binding->output};
+  }
+  node->states = states;
+}
+
+static void want(const WeftBuilder *builder, const WeftStep *step, const WeftBinding *binding,
+                 struct weft_graph_value *values)
+{
+  if (!binding->state)
+    values[weft_binding_value(builder, step, binding)].wanted = 1;
+}
 
 static void fill_node(const WeftBuilder *builder, const WeftStep *step, struct weft_graph_node *node)
 {
@@ -216,6 +236,7 @@ static void fill_node(const WeftBuilder *builder, const WeftStep *step, struct w
     if (!binding->spec->variadic && !binding->spec->optional)
       node->required |= 1u << i;
   }
+  fill_states(builder, step, node);
   node->name = step->name;
   node->table = step->worker ? NULL : step->table;
   node->instance = step->instance;
@@ -245,7 +266,7 @@ static void fill_values(const WeftBuilder *builder, struct weft_graph_value *val
       values[weft_step_value(builder, step, i)] =
           (struct weft_graph_value){&step->offers[i].port, 0, WEFT_FRAME_MEDIUM_MAX_BYTES};
     for (guint i = 0; i < step->bindings->len; i++)
-      values[weft_binding_value(builder, step, &g_array_index(step->bindings, WeftBinding, i))].wanted = 1;
+      want(builder, step, &g_array_index(step->bindings, WeftBinding, i), values);
     weft_step_place_condition(builder, step, values);
   }
   for (guint i = 0; i < revision->filters->len; i++) {

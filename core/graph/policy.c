@@ -16,7 +16,7 @@ static const char *binding_name(const WeftBinding *binding)
 
 static gboolean can_lack(const WeftBinding *binding)
 {
-  return binding->spec->variadic || binding->spec->optional;
+  return !binding->state && (binding->spec->variadic || binding->spec->optional);
 }
 
 /* `mask` where nothing can be masked says that the file means something else. */
@@ -41,7 +41,7 @@ static const WeftBinding *binding_of(const WeftStep *step, const char *key)
 {
   for (guint i = 0; i < step->bindings->len; i++) {
     const WeftBinding *binding = &g_array_index(step->bindings, WeftBinding, i);
-    if (!binding->spec->base && strcmp(binding_name(binding), key) == 0)
+    if (!binding->spec->base && !binding->state && strcmp(binding_name(binding), key) == 0)
       return binding;
   }
   return NULL;
@@ -53,7 +53,7 @@ static gboolean unknown_input(WeftBuilder *builder, const WeftStep *step, const 
   g_autoptr(GString) list = g_string_new(NULL);
   for (guint i = 0; i < step->bindings->len; i++) {
     const WeftBinding *binding = &g_array_index(step->bindings, WeftBinding, i);
-    if (binding->spec->base)
+    if (binding->spec->base || binding->state)
       continue;
     g_ptr_array_add(names, (gpointer)binding_name(binding));
     g_string_append_printf(list, "%s%s", names->len > 1 ? ", " : "", binding_name(binding));

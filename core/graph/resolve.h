@@ -40,6 +40,7 @@ typedef struct {
   const char *key;                /* variadic: the key under `in:` */
   const WeftReference *reference; /* companions: that of their base; NULL: the bytes behind a reader */
   guint step, output;             /* whence; not of a reader */
+  gboolean state;                 /* of the step itself, at the session's item before; reference is NULL */
 } WeftBinding;
 
 /** A named dim of a plugin's manifest. */

@@ -15,7 +15,7 @@ const char *weft_port_attribute(const struct weft_port *port, const char *key)
 
 const WeftOffer *weft_binding_offer(const WeftBuilder *builder, const WeftBinding *binding)
 {
-  const WeftOffer *offers = binding->reference ? builder->revision->steps[binding->step].offers : NULL;
+  const WeftOffer *offers = binding->reference || binding->state ? builder->revision->steps[binding->step].offers : NULL;
   return offers ? &offers[binding->output] : NULL;
 }
 
@@ -205,6 +205,8 @@ gboolean weft_step_unify(WeftBuilder *builder, WeftStep *step)
   gboolean ok = TRUE;
   for (guint i = 0; step->bindings && i < step->bindings->len; i++) {
     const WeftBinding *binding = &g_array_index(step->bindings, WeftBinding, i);
+    if (binding->state)
+      continue;
     const WeftOffer *offer = weft_binding_offer(builder, binding);
     if (offer)
       ok = check_edge(builder, step, binding, &offer->port, offer->concrete) && ok;

@@ -218,15 +218,33 @@ static gboolean parse_attributes(WeftJson *json, const json_t *object, WeftPortS
   return TRUE;
 }
 
+/* What is kept for a session has a size that is known before anything runs. */
+static gboolean check_state(WeftJson *json, gboolean output, WeftPortSpec *port)
+{
+  if (!port->state)
+    return TRUE;
+  gsize mark = weft_mjson_enter(json, "state");
+  if (port->variadic || port->base || port->n_splits || port->explain)
+    return weft_mjson_fail(json, "\"%s\": a state has one row an item, is no companion, not variadic and not for explain",
+                           port->name);
+  for (guint d = 1; d < port->rank; d++)
+    if (port->dims[d].size <= 0)
+      return weft_mjson_fail(json, "\"%s\": the dims of a state are sizes, such as [\"*\", 128]", port->name);
+  weft_mjson_leave(json, mark);
+  port->optional = port->optional || !output; /* absent at a session's first item */
+  return TRUE;
+}
+
 static gboolean parse_port(WeftJson *json, const json_t *object, gboolean output, WeftPortSpec *port)
 {
-  static const char *const input_keys[] = {"name", "type", "dims", "splits", "attributes", "optional", "rows"};
-  static const char *const output_keys[] = {"name", "type", "dims", "splits", "attributes", "explain", "rows"};
+  static const char *const input_keys[] = {"name", "type", "dims", "splits", "attributes", "optional", "rows", "state"};
+  static const char *const output_keys[] = {"name", "type", "dims", "splits", "attributes", "explain", "rows", "state"};
   return weft_mjson_object(json, object, output ? output_keys : input_keys, G_N_ELEMENTS(input_keys)) &&
          parse_name(json, object, output, port) && parse_dtype(json, object, output, port) && parse_dims(json, object, port) &&
          parse_layout(json, object, output, port) && parse_attributes(json, object, port) &&
          weft_mjson_bool(json, object, "optional", &port->optional) &&
-         weft_mjson_bool(json, object, "explain", &port->explain);
+         weft_mjson_bool(json, object, "explain", &port->explain) &&
+         weft_mjson_bool(json, object, "state", &port->state) && check_state(json, output, port);
 }
 
 static const WeftPortSpec *find(const GPtrArray *ports, const char *name)
@@ -279,6 +297,28 @@ gboolean weft_manifest_check_terms(WeftJson *json, const WeftPluginSpec *plugin)
       if (term->of == WEFT_COUNT_GROUPS && input->n_splits < 2)
         return weft_mjson_fail(json, "rows of output \"%s\" count the groups of input \"%s\", which has none (\"splits\" "
                                     "is %u)", output->name, term->port, input->n_splits);
+    }
+  }
+  return TRUE;
+}
+
+/* Each state is an input and an output of the same name and shape. */
+gboolean weft_manifest_check_states(WeftJson *json, const WeftPluginSpec *plugin)
+{
+  for (guint side = 0; side < 2; side++) {
+    const GPtrArray *ports = side ? plugin->outputs : plugin->inputs, *others = side ? plugin->inputs : plugin->outputs;
+    for (guint i = 0; i < ports->len; i++) {
+      const WeftPortSpec *port = g_ptr_array_index(ports, i), *other = find(others, port->name);
+      if (!port->state)
+        continue;
+      gboolean same = other && other->state && weft_dtype_equal(port->dtype, other->dtype) && port->rank == other->rank;
+      for (guint d = 1; same && d < port->rank; d++)
+        same = port->dims[d].size == other->dims[d].size;
+      if (!same)
+        return weft_mjson_fail(json, "the state \"%s\" must be an input and an output of the same type and dims, both with "
+                                    "\"state\": true", port->name);
+      if (side && i == 0)
+        return weft_mjson_fail(json, "\"%s\" is the first output, which is the main one: it cannot be a state", port->name);
     }
   }
   return TRUE;

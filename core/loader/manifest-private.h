@@ -15,6 +15,7 @@ gboolean weft_manifest_parse_ports(WeftJson *json, const json_t *plugin, const c
                                    GPtrArray *out);
 /** Row terms of the outputs name inputs: checked when both lists stand. */
 gboolean weft_manifest_check_terms(WeftJson *json, const WeftPluginSpec *plugin);
+gboolean weft_manifest_check_states(WeftJson *json, const WeftPluginSpec *plugin);
 gboolean weft_manifest_parse_params(WeftJson *json, const json_t *plugin, GPtrArray *out);
 
 #endif

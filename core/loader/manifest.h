@@ -31,6 +31,7 @@ typedef struct {
   char *base, *role;              /**< companions `base.role`; otherwise base == NULL */
   gboolean variadic, optional, explain;
   gboolean any;                   /**< inputs: every type, rank and number of split levels; dtype, rank are f32, 1 */
+  gboolean state;                 /**< what the output left is the input at the session's next item */
   struct weft_dtype dtype;
   guint rank;
   WeftDim dims[WEFT_MAX_RANK];    /**< dims[0].size == -1 */

@@ -281,6 +281,9 @@ static const char *misplaced(const struct weft_ring_worker *ring, uint32_t index
   const struct weft_output *output = &ring->outputs[index];
   const struct weft_tensor *tensor = &output->tensor;
   int dynamic = output->rows_kind == WEFT_ROWS_DYNAMIC;
+  if (!weft_dtype_equal(tensor->dtype, wire->preset.dtype) || tensor->rank != wire->preset.rank ||
+      tensor->flags != wire->preset.flags)
+    return "its type or rank is not that of the port";
   if (tensor->data != out_at(ring, wire->data) && (tensor->data || !dynamic))
     return "data points elsewhere than at the room given";
   if (dynamic && tensor->dims[0] > output->n_rows_max)

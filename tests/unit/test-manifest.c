@@ -138,6 +138,15 @@ static const struct {
   {INPUT("\"name\": \"x\", \"type\": \"f32\", \"dims\": [\"*\"], \"splits\": 3"), "expected an integer from 0 to 2, found 3"},
   {INPUT("\"name\": \"x\", \"type\": \"f32\", \"dims\": [\"*\"], \"rows\": {}"), "only outputs say \"rows\""},
   {INPUT("\"name\": \"x\", \"type\": \"f32\", \"dims\": [\"*\"], \"explain\": true"), "unknown key \"explain\""},
+  {OUTPUT("\"name\": \"y\", \"type\": \"f32\", \"dims\": [\"*\", 4], \"state\": true"), "must be an input and an output of the "
+                                                                                       "same type and dims"},
+  {OUTPUT("\"name\": \"x\", \"type\": \"f32\", \"dims\": [\"*\", 16], \"state\": true"), "must be an input and an output"},
+  {OUTPUT("\"name\": \"y\", \"type\": \"f32\", \"dims\": [\"*\", \"d\"], \"state\": true"), "the dims of a state are sizes"},
+  {OUTPUT("\"name\": \"y\", \"type\": \"f32\", \"dims\": [\"*\"], \"splits\": 1, \"rows\": {\"kind\": \"dynamic\"}, "
+          "\"state\": true"), "a state has one row an item"},
+  {FILE_OF("{\"id\": \"t\", \"kind\": \"transform\", \"inputs\": [{\"name\": \"s\", \"type\": \"f32\", \"dims\": [\"*\"], \"state\": "
+           "true}], \"outputs\": [{\"name\": \"s\", \"type\": \"f32\", \"dims\": [\"*\"], \"state\": true}]}"),
+   "it cannot be a state"},
   {OUTPUT("\"name\": \"y[]\", \"type\": \"f32\", \"dims\": [\"*\"]"), "variadic, which only inputs can be"},
   {OUTPUT("\"name\": \"y\", \"type\": \"f32\", \"dims\": [\"*\"], \"splits\": 1"), "must say its \"rows\""},
   {OUTPUT("\"name\": \"y\", \"type\": \"f32\", \"dims\": [\"*\"], \"rows\": {\"kind\": \"dynamic\"}"), "leave \"rows\" out"},

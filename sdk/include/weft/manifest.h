@@ -37,6 +37,10 @@
  * without splits there is one row an item and `rows` is left out;
  * `attributes`; `explain` (recorded, may be unwanted); inputs: `optional`;
  * a name ending in `[]` is variadic. The first output is the main one.
+ * State: an input and an output of the same name, type and dims (sizes, one row
+ * an item), both with `"state": true`. Operators do not wire them: the host
+ * keeps what the output left for a session (a stream, or the context's session)
+ * and gives it as the input at the session's next item; see node.h.
  * A companion `PORT.ROLE` is a port of its own that an edge wires by itself
  * where both sides declare the role.
  * Parameter: `name`; `type` (`text`, `int`, `number`, `bool`, `asset`);

@@ -15,6 +15,14 @@
  * on any helper, one at a time per instance unless the manifest says
  * `"parallel": true`. State of a call lives in `call->scratch`, never in
  * thread-local storage.
+ *
+ * State over calls goes through state ports (manifest.h), which the host keeps
+ * per session. The input is absent at a session's first item, after
+ * WEFT_CHUNK_FIRST, for items without a session (what they leave is dropped),
+ * and once the host has forgotten the session (too many of them, or none of its
+ * items came for an hour). Items of one session come in order, never two in a
+ * call; what an item leaves is kept only where it succeeds, and leaving no value
+ * (slot -1) forgets. So a node with state stays pure and may be retried.
  */
 #ifndef WEFT_NODE_H
 #define WEFT_NODE_H
