@@ -153,18 +153,6 @@ enum verdict weft_window_next(WeftLive *live, uint64_t now, uint64_t *wake, stru
   return verdict;
 }
 
-/* The nearest row outside [from, to) but within tolerance of it; -1: none. */
-static int64_t nearest(const struct feed *feed, int64_t from, int64_t to)
-{
-  const struct weft_rows_store *rows = &feed->rows;
-  int64_t after = weft_rows_find(rows, to), before = weft_rows_find(rows, from) - 1, tolerance = feed->spec->tolerance_ns;
-  int64_t to_before = before >= rows->begin ? from - rows->times[before] : TIME_MAX;
-  int64_t to_after = after < rows->end ? rows->times[after] - to + 1 : TIME_MAX;
-  if (to_before <= to_after)
-    return to_before <= tolerance ? before : -1;
-  return to_after <= tolerance ? after : -1;
-}
-
 /* The rows [*first, *end) that stand for the stream in the window. */
 static WeftStreamState choose(const WeftLive *live, const struct feed *feed, int64_t *first, int64_t *end)
 {
@@ -174,17 +162,12 @@ static WeftStreamState choose(const WeftLive *live, const struct feed *feed, int
   *end = weft_rows_find(rows, to);
   if (*first < *end)
     return WEFT_STREAM_THERE;
-  int64_t near = nearest(feed, from, to), last = *first - 1;
-  if (near >= 0) {
-    *first = near;
-    *end = near + 1;
-    return WEFT_STREAM_NEAR;
-  }
-  if (feed->spec->hold && last >= rows->begin &&
-      (!feed->spec->hold_ns || from - rows->times[last] <= feed->spec->hold_ns)) {
+  int64_t last = *first - 1, age = last >= rows->begin ? from - rows->times[last] : INT64_MAX;
+  int near = age <= feed->spec->tolerance_ns; /* a row that came a little early for its window */
+  if (near || (feed->spec->hold && age != INT64_MAX && (!feed->spec->hold_ns || age <= feed->spec->hold_ns))) {
     *first = last;
     *end = last + 1;
-    return WEFT_STREAM_HELD;
+    return near ? WEFT_STREAM_NEAR : WEFT_STREAM_HELD;
   }
   *first = *end = 0;
   /* A row that has come since tells that the stream lives. */

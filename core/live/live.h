@@ -40,7 +40,7 @@ typedef struct WeftLive WeftLive;
 typedef enum {
   WEFT_STREAM_THERE,
   WEFT_STREAM_HELD,    /**< by its last row before the window */
-  WEFT_STREAM_NEAR,    /**< by the nearest row within tolerance of the window */
+  WEFT_STREAM_NEAR,    /**< by its last row, not more than the tolerance before the window */
   WEFT_STREAM_NO_ROWS, /**< nothing happened */
   WEFT_STREAM_LATE,    /**< it was waited for in vain */
   WEFT_STREAM_DEAD,    /**< its source has broken off and is tried again */

@@ -18,6 +18,13 @@ static const char *value_of(const char *header, const char *key)
   return at;
 }
 
+/* How much of it a message shows. */
+static int shown(const char *value, const char *end)
+{
+  size_t n = strcspn(value, end);
+  return (int)(n < 24 ? n : 24);
+}
+
 static weft_status take_type(struct media *media, const char *descr)
 {
   static const struct {
@@ -31,7 +38,8 @@ static weft_status take_type(struct media *media, const char *descr)
       media->item_bytes = types[i].n_bytes;
       return WEFT_OK;
     }
-  return media_fail(media, "byte 10: the numbers are %.16s; expected '<f4', '<f8' or '<i2'", descr ? descr : "not said");
+  return media_fail(media, "byte 10: the numbers are %.*s; expected '<f4', '<f8' or '<i2'",
+                    descr ? shown(descr, ",") : 8, descr ? descr : "not said");
 }
 
 /* "(60000,)" or "(60000, 3)": the sizes; how many, or -1. */
@@ -61,7 +69,8 @@ static weft_status take_sizes(struct media *media, const char *shape)
   int64_t sizes[2] = {0, 1}, n_items = 0;
   int n = take_shape(shape, sizes);
   if (n < 1)
-    return media_fail(media, "byte 10: the shape is %.24s; expected (n,) or (n, channels)", shape ? shape : "not said");
+    return media_fail(media, "byte 10: the shape is %.*s; expected (n,) or (n, channels)",
+                      shape ? shown(shape, ")") + 1 : 8, shape ? shape : "not said");
   int first = media->options.channels_first && n == 2;
   media->n_rows = sizes[first];
   if (sizes[!first] < 1 || sizes[!first] > MEDIA_MAX_CHANNELS)
@@ -94,7 +103,8 @@ static weft_status npy_open(struct media *media)
   const char *order = value_of(header, "'fortran_order'");
   weft_status status = take_type(media, value_of(header, "'descr'"));
   if (status == WEFT_OK && (!order || strncmp(order, "False", 5) != 0))
-    status = media_fail(media, "byte 10: fortran_order is %.8s; save the array in C order", order ? order : "not said");
+    status = media_fail(media, "byte 10: fortran_order is %.*s; save the array in C order", order ? shown(order, ",") : 8,
+                        order ? order : "not said");
   if (status == WEFT_OK)
     status = take_sizes(media, value_of(header, "'shape'"));
   if (status != WEFT_OK)
