@@ -23,6 +23,7 @@ static const WeftCommand *const commands[] = {
   &weft_command_asset,
   &weft_command_catalogue,
   &weft_command_audit,
+  &weft_command_doctor,
 };
 
 static gboolean in_command;

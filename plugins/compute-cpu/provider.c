@@ -13,7 +13,7 @@ static char fingerprint[64];
 
 static int supports(uint32_t code, uint32_t precision)
 {
-  return precision == WEFT_PRECISION_F32 && ((code >= WEFT_OP_SPLITS_UNIFORM && code <= WEFT_OP_SPLITS_SLICE) ||
+  return the_kernels && precision == WEFT_PRECISION_F32 && ((code >= WEFT_OP_SPLITS_UNIFORM && code <= WEFT_OP_SPLITS_SLICE) ||
                                              (code >= WEFT_OP_LINEAR && code <= WEFT_OP_ACTIVATION));
 }
 
