@@ -244,8 +244,8 @@ static gboolean parse_plugin(WeftJson *json, const json_t *object, WeftPluginSpe
   if (!weft_mjson_string(json, object, "summary", WEFT_MANIFEST_MAX_TEXT, &plugin->summary) ||
       !weft_manifest_parse_ports(json, object, "inputs", FALSE, plugin->inputs) ||
       !weft_manifest_parse_ports(json, object, "outputs", TRUE, plugin->outputs) ||
-      !weft_manifest_check_terms(json, plugin) || !weft_manifest_check_states(json, plugin) || !weft_manifest_parse_params(json, object, plugin->params) ||
-      !parse_manners(json, object, plugin))
+      !weft_manifest_check_terms(json, plugin) || !weft_manifest_check_states(json, plugin) ||
+      !weft_manifest_parse_params(json, object, plugin->params) || !parse_manners(json, object, plugin))
     return FALSE;
   const json_t *reads = json_object_get(object, "reads");
   return (!reads || parse_reads(json, reads, plugin)) && check_kind(json, object, plugin);

@@ -144,8 +144,8 @@ static const struct {
   {OUTPUT("\"name\": \"y\", \"type\": \"f32\", \"dims\": [\"*\", \"d\"], \"state\": true"), "the dims of a state are sizes"},
   {OUTPUT("\"name\": \"y\", \"type\": \"f32\", \"dims\": [\"*\"], \"splits\": 1, \"rows\": {\"kind\": \"dynamic\"}, "
           "\"state\": true"), "a state has one row an item"},
-  {FILE_OF("{\"id\": \"t\", \"kind\": \"transform\", \"inputs\": [{\"name\": \"s\", \"type\": \"f32\", \"dims\": [\"*\"], \"state\": "
-           "true}], \"outputs\": [{\"name\": \"s\", \"type\": \"f32\", \"dims\": [\"*\"], \"state\": true}]}"),
+  {FILE_OF("{\"id\": \"t\", \"kind\": \"transform\", \"inputs\": [{\"name\": \"s\", \"type\": \"f32\", \"dims\": [\"*\"], "
+           "\"state\": true}], \"outputs\": [{\"name\": \"s\", \"type\": \"f32\", \"dims\": [\"*\"], \"state\": true}]}"),
    "it cannot be a state"},
   {OUTPUT("\"name\": \"y[]\", \"type\": \"f32\", \"dims\": [\"*\"]"), "variadic, which only inputs can be"},
   {OUTPUT("\"name\": \"y\", \"type\": \"f32\", \"dims\": [\"*\"], \"splits\": 1"), "must say its \"rows\""},

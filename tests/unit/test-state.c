@@ -437,7 +437,8 @@ static weft_status count_groups(void *instance, struct weft_call *call)
   const struct weft_tensor *x = call->inputs[0];
   for (uint32_t i = 0; i < call->n_items; i++) {
     int64_t slot = x->slots ? x->slots[i] : (int64_t)i;
-    y[i] = slot < 0 ? -1 : (float)(100 * (x->splits[0][slot + 1] - x->splits[0][slot]) + (weft_rows_of(x, i).end - weft_rows_of(x, i).begin));
+    struct weft_rows rows = weft_rows_of(x, i);
+    y[i] = slot < 0 ? -1 : (float)(100 * (x->splits[0][slot + 1] - x->splits[0][slot]) + rows.end - rows.begin);
   }
   return WEFT_OK;
 }
