@@ -77,7 +77,7 @@ typedef struct {
   GArray *array;         /* of WeftPluginLine */
   GStringChunk *texts;   /* theirs */
   GHashTable *disabled;
-  const char *kind, *pattern;
+  WeftLineFilter filter;
 } Lines;
 
 void weft_plugin_lines_free(WeftPluginLines *lines)
@@ -118,12 +118,13 @@ static gboolean add_installed(Lines *lines, WeftDatabase *database, GError **err
 {
   gboolean row = FALSE;
   const char *kind = NULL, *version = NULL;
-  gboolean all = !lines->kind && !lines->pattern;
+  gboolean needs_digest = lines->disabled || !lines->filter.no_digests;
+  gboolean all = !lines->filter.kind && !lines->filter.pattern;
   g_autoptr(WeftStatement) statement = weft_database_query(
     database, error,
     all ? "SELECT id, version, kind, summary, sha256, bundled FROM plugin ORDER BY id, version"
         : "SELECT id, version, kind, summary, sha256, bundled FROM plugin WHERE " FILTER " ORDER BY id, version",
-    all ? "" : "ss", lines->kind, lines->pattern);
+    all ? "" : "ss", lines->filter.kind, lines->filter.pattern);
   if (!statement)
     return FALSE;
   for (;;) {
@@ -133,7 +134,7 @@ static gboolean add_installed(Lines *lines, WeftDatabase *database, GError **err
       return TRUE;
     version = repeated(lines, statement, 1, version);
     kind = repeated(lines, statement, 2, kind);
-    WeftPluginLine line = {text(lines, statement, 0), version, kind, text(lines, statement, 4),
+    WeftPluginLine line = {text(lines, statement, 0), version, kind, needs_digest ? text(lines, statement, 4) : NULL,
                            database->folder, text(lines, statement, 3), NULL, NULL, sqlite3_column_int(statement, 5) != 0};
     line.state = state_of(lines, &line, &line.reason);
     g_array_append_val(lines->array, line);
@@ -152,8 +153,8 @@ static gboolean add_refused(Lines *lines, WeftDatabase *database, GError **error
   gboolean row = FALSE;
   g_autoptr(WeftStatement) statement =
       weft_database_query(database, error, "SELECT p.id, p.version, p.kind, e.sha256, e.reason, e.what, EXISTS (SELECT 1 "
-                          "FROM quarantine WHERE quarantine.sha256 = e.sha256) " REFUSED " AND " FILTER, "ss", lines->kind,
-                          lines->pattern);
+                          "FROM quarantine WHERE quarantine.sha256 = e.sha256) " REFUSED " AND " FILTER, "ss", lines->filter.kind,
+                          lines->filter.pattern);
   if (!statement)
     return FALSE;
   for (;;) {
@@ -186,15 +187,15 @@ static gboolean is_sorted(const GArray *array)
   return TRUE;
 }
 
-WeftPluginLines *weft_catalogue_lines(WeftCatalogue *catalogue, const char *kind, const char *pattern, GError **error)
+WeftPluginLines *weft_catalogue_lines(WeftCatalogue *catalogue, const WeftLineFilter *filter, GError **error)
 {
   Lines *lines = g_new0(Lines, 1);
   g_autoptr(WeftPluginLines) out = &lines->public;
   lines->array = g_array_new(FALSE, FALSE, sizeof(WeftPluginLine));
   lines->texts = g_string_chunk_new(1 << 16);
   lines->disabled = all_disabled(catalogue);
-  lines->kind = kind;
-  lines->pattern = pattern;
+  if (filter)
+    lines->filter = *filter;
   for (guint i = 0; i < catalogue->databases->len; i++) {
     WeftDatabase *database = g_ptr_array_index(catalogue->databases, i);
     /* Rows are read once and in order: mapped, pages are neither copied nor kept. */

@@ -81,8 +81,14 @@ typedef struct {
   guint n;
 } WeftPluginLines;
 
-/** kind: exactly; pattern: of the id, with `*` and `?`; NULL: all. Caller frees with weft_plugin_lines_free. */
-WeftPluginLines *weft_catalogue_lines(WeftCatalogue *catalogue, const char *kind, const char *pattern, GError **error);
+typedef struct {
+  const char *kind;      /**< exactly; NULL: all */
+  const char *pattern;   /**< of the id, with `*` and `?`; NULL: all */
+  gboolean no_digests;   /**< sha256 is NULL in all lines, which is faster */
+} WeftLineFilter;
+
+/** filter: NULL: all. Caller frees with weft_plugin_lines_free. */
+WeftPluginLines *weft_catalogue_lines(WeftCatalogue *catalogue, const WeftLineFilter *filter, GError **error);
 void weft_plugin_lines_free(WeftPluginLines *lines);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(WeftPluginLines, weft_plugin_lines_free)
 

@@ -73,9 +73,10 @@ int weft_plugin_list(const WeftActionOptions *options)
   if (options->words->len > 1)
     return weft_command_usage_error(options->command, "list takes one pattern: %s",
                                     (const char *)g_ptr_array_index(options->words, 1));
-  const char *pattern = options->words->len ? g_ptr_array_index(options->words, 0) : NULL;
+  const WeftLineFilter filter = {.kind = options->kind, .no_digests = !options->json,
+                                 .pattern = options->words->len ? g_ptr_array_index(options->words, 0) : NULL};
   g_autoptr(WeftCatalogue) catalogue = weft_action_open(options, &error);
-  g_autoptr(WeftPluginLines) rows = catalogue ? weft_catalogue_lines(catalogue, options->kind, pattern, &error) : NULL;
+  g_autoptr(WeftPluginLines) rows = catalogue ? weft_catalogue_lines(catalogue, &filter, &error) : NULL;
   if (!rows)
     return weft_action_fail(options, error);
   g_autoptr(GString) out = g_string_sized_new(2 * BUFFER_BYTES);

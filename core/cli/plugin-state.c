@@ -13,7 +13,8 @@ typedef struct {
 /* Installed versions of the id that are in this state, in the whole search order. */
 static WeftPluginLines *choose(WeftCatalogue *catalogue, Chosen *chosen, gboolean disabled, GError **error)
 {
-  g_autoptr(WeftPluginLines) all = weft_catalogue_lines(catalogue, NULL, chosen->id, error);
+  const WeftLineFilter filter = {.pattern = chosen->id};
+  g_autoptr(WeftPluginLines) all = weft_catalogue_lines(catalogue, &filter, error);
   for (guint i = 0; all && i < all->n; i++) {
     const WeftPluginLine *line = &all->lines[i];
     gboolean is_disabled = strcmp(line->state, "disabled") == 0;

@@ -123,7 +123,7 @@ static void check(Fixture *f)
   if (problems->len)
     g_error("%s", ((WeftProblem *)g_ptr_array_index(problems, 0))->message);
   g_autoptr(WeftCatalogue) catalogue = weft_catalogue_open(NULL, &error);
-  g_autoptr(WeftPluginLines) lines = catalogue ? weft_catalogue_lines(catalogue, NULL, NULL, &error) : NULL;
+  g_autoptr(WeftPluginLines) lines = catalogue ? weft_catalogue_lines(catalogue, NULL, &error) : NULL;
   g_assert_no_error(error);
   for (int i = 0; i < N_IDS; i++) {
     g_autofree char *id = id_of(i);

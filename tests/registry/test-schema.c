@@ -112,7 +112,7 @@ static void test_schema_moves_plugins(Fixture *f, gconstpointer unused)
           "INSERT INTO install_event_plugin VALUES (1, 'vit', '1.0.0', 'encoder');");
   g_autoptr(WeftCatalogue) catalogue = weft_catalogue_open(NULL, &error);
   g_assert_no_error(error);
-  g_autoptr(WeftPluginLines) lines = weft_catalogue_lines(catalogue, NULL, NULL, &error);
+  g_autoptr(WeftPluginLines) lines = weft_catalogue_lines(catalogue, NULL, &error);
   g_assert_no_error(error);
   g_assert_cmpuint(lines->n, ==, 1);
   g_assert_cmpstr(lines->lines[0].state, ==, "bundled");
