@@ -106,7 +106,7 @@ void weft_doctor_plugins(WeftDoctor *doctor, const char *bundled)
     {"disabled", "no pipeline uses them", "weft plugin enable ID", WEFT_CHECK_ABSENT}};
   g_autoptr(GError) error = NULL;
   g_autoptr(WeftCatalogue) catalogue = open_catalogues(doctor, "catalogue", "plugins", bundled);
-  g_autoptr(WeftPluginLines) lines = catalogue ? weft_catalogue_lines(catalogue, NULL, NULL, &error) : NULL;
+  g_autoptr(WeftPluginLines) lines = catalogue ? weft_catalogue_lines(catalogue, NULL, &error) : NULL;
   if (!catalogue)
     return;
   if (!lines) {
