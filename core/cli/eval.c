@@ -87,10 +87,8 @@ static int parse(Eval *e, int argc, char **argv)
     {"help", WEFT_OPTION_FLAG, &e->help, 0, 0}};
   WeftArguments arguments = {&weft_command_eval, table, G_N_ELEMENTS(table), words, 2, 0};
   int code = weft_options_parse(&arguments, argc, argv);
-  for (guint i = 0; code == WEFT_EXIT_OK && i < e->set->len; i++)
-    code = weft_given_set(&weft_command_eval, e->set->pdata[i], &e->session.variables);
-  for (guint i = 0; code == WEFT_EXIT_OK && i < e->given->len; i++)
-    code = weft_context_take(&weft_command_eval, e->given->pdata[i], e->context);
+  if (code == WEFT_EXIT_OK)
+    code = weft_given_take(&weft_command_eval, e->set, e->given, &e->session.variables, e->context);
   if (code != WEFT_EXIT_OK || e->help)
     return code;
   e->pipeline = words[0];

@@ -82,3 +82,14 @@ gboolean weft_context_take_json(const json_t *object, GArray *entries, GError **
   }
   return TRUE;
 }
+
+int weft_given_take(const WeftCommand *command, const GPtrArray *sets, const GPtrArray *contexts,
+                    WeftVariables **variables, GArray *entries)
+{
+  int code = WEFT_EXIT_OK;
+  for (guint i = 0; code == WEFT_EXIT_OK && i < sets->len; i++)
+    code = weft_given_set(command, sets->pdata[i], variables);
+  for (guint i = 0; code == WEFT_EXIT_OK && i < contexts->len; i++)
+    code = weft_context_take(command, contexts->pdata[i], entries);
+  return code;
+}

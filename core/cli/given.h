@@ -15,6 +15,9 @@ int weft_given_set(const WeftCommand *command, const char *value, WeftVariables 
 
 /** Entries of a request's context, strings owned. Free with g_array_unref. */
 GArray *weft_context_new(void);
+/** Takes every --set and --context of a command, texts; as the two above. */
+int weft_given_take(const WeftCommand *command, const GPtrArray *sets, const GPtrArray *contexts,
+                    WeftVariables **variables, GArray *entries);
 /** A copy of the entries; NULL: none. */
 GArray *weft_context_copy(const GArray *entries);
 /** Takes KEY=VALUE of --context. Answers the exit code. */

@@ -2,6 +2,7 @@
 #include "command.h"
 #include "cpus.h"
 #include "evalreport.h"
+#include "given.h"
 #include "manifest.h"
 #include "options.h"
 #include "profilereport.h"
@@ -30,7 +31,7 @@ static const char help[] =
     "  --window TIME          how much of it is drawn (as long as 300 calls last)\n"
     "  --json                 the report as weft.profile/1\n"
     "  --seed N               of the first request; each further one adds one (0)\n"
-    "  --isolate, --timeout, --threads, --catalogue   as in weft run\n\n"
+    "  --isolate, --timeout, --threads, --catalogue, --set, --context   as in weft run\n\n"
     "exit codes: 0 measured; 1 a request failed; 2 options or data are wrong;\n"
     "            4 the pipeline file or the catalogue cannot be used\n";
 
@@ -41,6 +42,8 @@ const WeftCommand weft_command_profile = {"profile", "PIPELINE --batch FILE.json
 
 typedef struct {
   const char *pipeline, *data, *svg;
+  GPtrArray *sets, *contexts; /* texts */
+  GArray *context;            /* of struct weft_context_entry */
   gboolean json, help;
   guint64 seed, timeout_ns, n_threads, n_clients, for_ns, window_ns;
   WeftSessionOptions options;
@@ -81,6 +84,8 @@ static int parse(Profile *p, int argc, char **argv)
     {"timeout", WEFT_OPTION_TIME, &p->timeout_ns, 0, 0},
     {"threads", WEFT_OPTION_COUNT, &p->n_threads, 1, WEFT_THREADS_MAX},
     {"catalogue", WEFT_OPTION_TEXT, &p->options.catalogue, 0, 0},
+    {"set", WEFT_OPTION_LIST, p->sets, 0, 0},
+    {"context", WEFT_OPTION_LIST, p->contexts, 0, 0},
     {"help", WEFT_OPTION_FLAG, &p->help, 0, 0}};
   WeftArguments arguments = {&weft_command_profile, table, G_N_ELEMENTS(table), &p->pipeline, 1, 0};
   int code = weft_options_parse(&arguments, argc, argv);
@@ -90,7 +95,7 @@ static int parse(Profile *p, int argc, char **argv)
   if (!p->pipeline || !p->data)
     return weft_command_usage_error(&weft_command_profile,
                                     p->pipeline ? "--batch FILE.jsonl is missing" : "the pipeline file is missing");
-  return WEFT_EXIT_OK;
+  return weft_given_take(&weft_command_profile, p->sets, p->contexts, &p->options.variables, p->context);
 }
 
 static void line_clear(gpointer line)
@@ -106,6 +111,7 @@ static int read_lines(Profile *p)
     return fail("%s", error->message);
   WeftLine line = {0};
   while (weft_lines_next(file, &line)) {
+    line.context = weft_context_copy(p->context);
     weft_line_take(&line, weft_session_revision(p->session), NULL);
     const json_t *expect = json_object_get(line.object, "$expect");
     if (!line.error && !weft_evaluation_check(p->evaluation, expect, &error))
@@ -133,7 +139,8 @@ static guint64 now_ns(void)
 static void ask(Profile *p, guint64 i)
 {
   const WeftLine *line = &g_array_index(p->lines, WeftLine, i % p->lines->len);
-  WeftQuery query = {.inputs = line->values, .seed = p->seed + i, .timeout_ns = p->timeout_ns};
+  WeftQuery query = {.seed = p->seed + i, .timeout_ns = p->timeout_ns};
+  weft_line_query(line, &query);
   json_t *answer = NULL;
   guint64 begin = now_ns();
   weft_session_run(p->session, &query, 1, &answer);
@@ -304,13 +311,18 @@ static int profile(Profile *p)
 
 static int run(int argc, char **argv)
 {
-  Profile p = {.n_clients = 1, .lines = g_array_new(FALSE, TRUE, sizeof(WeftLine))};
+  Profile p = {.n_clients = 1, .lines = g_array_new(FALSE, TRUE, sizeof(WeftLine)), .sets = g_ptr_array_new(),
+               .contexts = g_ptr_array_new(), .context = weft_context_new()};
   g_array_set_clear_func(p.lines, line_clear);
   g_mutex_init(&p.lock);
   int code = parse(&p, argc, argv);
   if (code == WEFT_EXIT_OK)
     code = p.help ? weft_command_help(&weft_command_profile) : profile(&p);
   g_array_unref(p.lines);
+  g_ptr_array_unref(p.sets);
+  g_ptr_array_unref(p.contexts);
+  g_array_unref(p.context);
+  weft_variables_free(p.options.variables);
   g_mutex_clear(&p.lock);
   return code;
 }

@@ -15,7 +15,7 @@
 #include "install.h"
 #include "load.h"
 #include "modelmaker.h"
-#include "session.h"
+#include "pipeline-load.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -26,13 +26,6 @@
 #define N_ROWS 64
 #define N_TEXTS 256
 #define MIXED_P99_MS 100 /* what the mixed load promises each kind */
-
-struct bench {
-  const char *work;
-  int quick;
-  WeftSession *session;
-  struct weft_graph *graph;
-};
 
 static int install_plugins(const char *folder)
 {
@@ -53,74 +46,6 @@ static int install_plugins(const char *folder)
   return 0;
 }
 
-/* Loads a pipeline; path NULL: the text, written into the scratch folder. */
-static int load(struct bench *b, const char *path, const char *text)
-{
-  g_autofree char *catalogue = g_build_filename(b->work, "catalogue", NULL), *file = g_build_filename(b->work, "p.yaml", NULL);
-  WeftSessionOptions options = {.catalogue = catalogue};
-  g_autoptr(GError) error = NULL;
-  g_autoptr(WeftDiagnostics) diagnostics = weft_diagnostics_new(path ? path : file);
-  if (text && !g_file_set_contents(file, text, -1, &error)) {
-    fprintf(stderr, "batching: %s\n", error->message);
-    return 0;
-  }
-  b->session = weft_session_new(&options, &error);
-  if (!b->session) {
-    fprintf(stderr, "batching: %s\n", error->message);
-    return 0;
-  }
-  if (!weft_session_load(b->session, path ? path : file, diagnostics)) {
-    g_autofree char *problem = weft_diagnostics_text(diagnostics);
-    fputs(problem, stderr);
-    return 0;
-  }
-  b->graph = weft_revision_graph(weft_session_revision(b->session));
-  return 1;
-}
-
-static void unload(struct bench *b)
-{
-  weft_session_free(b->session);
-  b->session = NULL;
-}
-
-static guint input_of(const struct bench *b, const char *name)
-{
-  guint n = 0;
-  const WeftRevisionInput *inputs = weft_revision_inputs(weft_session_revision(b->session), &n);
-  for (guint i = 0; i < n; i++)
-    if (strcmp(inputs[i].name, name) == 0)
-      return i;
-  g_error("there is no input %s", name);
-}
-
-static guint value_of(const struct bench *b, const char *name)
-{
-  guint n = 0;
-  const WeftRevisionOutput *outputs = weft_revision_outputs(weft_session_revision(b->session), &n);
-  for (guint i = 0; i < n; i++)
-    if (strcmp(outputs[i].name, name) == 0)
-      return outputs[i].value;
-  g_error("there is no output %s", name);
-}
-
-/* Requests that bring one input each. Caller frees with g_free. */
-static struct weft_request *requests_of(const struct bench *b, const char *input, GBytes *const *values, guint n)
-{
-  guint n_inputs = 0, at = input_of(b, input);
-  weft_revision_inputs(weft_session_revision(b->session), &n_inputs);
-  gsize n_blobs = (gsize)n * n_inputs * sizeof(struct weft_blob);
-  struct weft_request *requests = g_malloc0(n * sizeof *requests + n_blobs);
-  struct weft_blob *blobs = (struct weft_blob *)(void *)(requests + n);
-  for (guint i = 0; i < n; i++) {
-    gsize n_bytes = 0;
-    const void *data = g_bytes_get_data(values[i], &n_bytes);
-    blobs[(gsize)i * n_inputs + at] = (struct weft_blob){data, n_bytes, 1};
-    requests[i].inputs = blobs + (gsize)i * n_inputs;
-  }
-  return requests;
-}
-
 static double cores_of(const struct load_arm *arm)
 {
   return arm->seconds > 0 ? arm->cpu_seconds / arm->seconds : 0;
@@ -132,7 +57,7 @@ static double ms_at(struct load_arm *arm, double q)
 }
 
 /* Items and calls of a node since the graph was made. */
-static void count_calls(const struct bench *b, const char *node, guint64 *n_items, guint64 *n_calls)
+static void count_calls(const struct bench_pipeline *b, const char *node, guint64 *n_items, guint64 *n_calls)
 {
   guint n = 0;
   const WeftRevisionNode *nodes = weft_revision_nodes(weft_session_revision(b->session), &n);
@@ -147,7 +72,7 @@ static void count_calls(const struct bench *b, const char *node, guint64 *n_item
 }
 
 /* Two arms in turn, the first turn unmeasured. 0: an answer failed or differs. batch: mean items of the calls of `node`. */
-static int take_turns(const struct bench *b, struct load_arm *arms, double seconds, const char *node, double *batch)
+static int take_turns(const struct bench_pipeline *b, struct load_arm *arms, double seconds, const char *node, double *batch)
 {
   guint64 n_items[2] = {0}, n_calls[2] = {0};
   guint n = 2, n_turns = b->quick ? 3 : 8;
@@ -191,7 +116,7 @@ static void report_expert(struct load_arm *alone, struct load_arm *batched, doub
   bench_print(&p95);
 }
 
-static int run_expert(struct bench *b)
+static int run_expert(struct bench_pipeline *b)
 {
   g_autofree char *model = g_build_filename(b->work, "expert", NULL);
   g_autofree char *text = g_strdup_printf(
@@ -203,7 +128,7 @@ static int run_expert(struct bench *b)
       model, EXPERT_D, EXPERT_D);
   GBytes *rows[N_ROWS];
   g_autoptr(GRand) random = g_rand_new_with_seed(1);
-  if (!modelmaker_expert(model, EXPERT_D, EXPERT_BYTES) || !load(b, NULL, text))
+  if (!modelmaker_expert(model, EXPERT_D, EXPERT_BYTES) || !bench_load(b, NULL, text))
     return 0;
   for (guint i = 0; i < N_ROWS; i++) {
     float row[EXPERT_D];
@@ -211,11 +136,11 @@ static int run_expert(struct bench *b)
       row[k] = (float)g_rand_double_range(random, -1, 1);
     rows[i] = g_bytes_new(row, sizeof row);
   }
-  g_autofree struct weft_request *of_a = requests_of(b, "a", rows, N_ROWS), *of_b = requests_of(b, "b", rows, N_ROWS);
+  g_autofree struct weft_request *of_a = bench_requests(b, "a", rows, N_ROWS), *of_b = bench_requests(b, "b", rows, N_ROWS);
   struct load_arm arms[] = {
-    {.n_clients = EXPERT_CLIENTS, .n_items = 1, .requests = of_a, .n_requests = N_ROWS, .value = value_of(b, "a"),
+    {.n_clients = EXPERT_CLIENTS, .n_items = 1, .requests = of_a, .n_requests = N_ROWS, .value = bench_value(b, "a"),
      .row_bytes = EXPERT_D * sizeof(float)},
-    {.n_clients = EXPERT_CLIENTS, .n_items = 1, .requests = of_b, .n_requests = N_ROWS, .value = value_of(b, "b"),
+    {.n_clients = EXPERT_CLIENTS, .n_items = 1, .requests = of_b, .n_requests = N_ROWS, .value = bench_value(b, "b"),
      .row_bytes = EXPERT_D * sizeof(float)}};
   double batch = 0;
   int ok = take_turns(b, arms, b->quick ? 1 : 3, "eb", &batch);
@@ -229,7 +154,7 @@ static int run_expert(struct bench *b)
     g_bytes_unref(rows[i]);
   load_clear(&arms[0]);
   load_clear(&arms[1]);
-  unload(b);
+  bench_unload(b);
   return ok;
 }
 
@@ -280,13 +205,13 @@ static void report_bert(struct load_arm *ragged, struct load_arm *batched, doubl
   bench_print(&r);
 }
 
-static int run_bert_with(struct bench *b, GBytes **values, double tokens, guint n_clients)
+static int run_bert_with(struct bench_pipeline *b, GBytes **values, double tokens, guint n_clients)
 {
-  g_autofree struct weft_request *of_a = requests_of(b, "a", values, N_TEXTS), *of_b = requests_of(b, "b", values, N_TEXTS);
+  g_autofree struct weft_request *of_a = bench_requests(b, "a", values, N_TEXTS), *of_b = bench_requests(b, "b", values, N_TEXTS);
   struct load_arm arms[] = {
-    {.n_clients = 1, .n_items = n_clients, .requests = of_a, .n_requests = N_TEXTS, .value = value_of(b, "a"),
+    {.n_clients = 1, .n_items = n_clients, .requests = of_a, .n_requests = N_TEXTS, .value = bench_value(b, "a"),
      .row_bytes = 384 * sizeof(float)},
-    {.n_clients = n_clients, .n_items = 1, .requests = of_b, .n_requests = N_TEXTS, .value = value_of(b, "b"),
+    {.n_clients = n_clients, .n_items = 1, .requests = of_b, .n_requests = N_TEXTS, .value = bench_value(b, "b"),
      .row_bytes = 384 * sizeof(float)}};
   double batch = 0;
   int ok = take_turns(b, arms, b->quick ? 1 : 3, "rb", &batch);
@@ -297,7 +222,7 @@ static int run_bert_with(struct bench *b, GBytes **values, double tokens, guint 
   return ok;
 }
 
-static int run_bert(struct bench *b)
+static int run_bert(struct bench_pipeline *b)
 {
   static const ModelmakerBert minilm = {384, 6, 12, 1536, 30522};
   g_autofree char *model = g_build_filename(b->work, "bert", NULL);
@@ -309,7 +234,7 @@ static int run_bert(struct bench *b)
   double tokens = 0;
   GBytes *values[N_TEXTS];
   if (!texts || !modelmaker_bert(model, &minilm, BENCH_ROOT "/tests/golden/bert-a/model/tokenizer.json", texts) ||
-      !load(b, NULL, text))
+      !bench_load(b, NULL, text))
     return 0;
   for (guint i = 0; i < N_TEXTS; i++) {
     values[i] = g_bytes_new(texts[i], strlen(texts[i]));
@@ -318,7 +243,7 @@ static int run_bert(struct bench *b)
   int ok = run_bert_with(b, values, tokens, 8) && run_bert_with(b, values, tokens, 32);
   for (guint i = 0; i < N_TEXTS; i++)
     g_bytes_unref(values[i]);
-  unload(b);
+  bench_unload(b);
   return ok;
 }
 
@@ -336,7 +261,7 @@ static void report_mixed(struct load_arm *arms, const char *const *names, const 
   }
 }
 
-static int run_mixed(struct bench *b)
+static int run_mixed(struct bench_pipeline *b)
 {
   static const char *const kinds[] = {"pictures", "sounds", "words"}, *const inputs[] = {"picture", "speech", "words"};
   static const char *const files[] = {BENCH_ROOT "/examples/digits/seven.png", BENCH_ROOT "/examples/digits/seven.wav"};
@@ -344,7 +269,7 @@ static int run_mixed(struct bench *b)
   struct load_arm arms[3] = {0};
   struct weft_request *requests[3];
   GBytes *values[3];
-  int ok = load(b, BENCH_ROOT "/examples/digits/pipeline.yaml", NULL);
+  int ok = bench_load(b, BENCH_ROOT "/examples/digits/pipeline.yaml", NULL);
   if (!ok)
     return 0;
   for (guint a = 0; a < 3; a++) {
@@ -355,9 +280,9 @@ static int run_mixed(struct bench *b)
     else if (!g_file_get_contents(files[a], &bytes, &n, NULL))
       g_error("%s: cannot be read", files[a]);
     values[a] = g_bytes_new_take(bytes, a == 2 ? strlen(bytes) : n);
-    requests[a] = requests_of(b, inputs[a], &values[a], 1);
+    requests[a] = bench_requests(b, inputs[a], &values[a], 1);
     arms[a] = (struct load_arm){.n_clients = n_clients[a], .n_items = 1, .requests = requests[a], .n_requests = 1,
-                                .value = value_of(b, "probability"), .row_bytes = sizeof(float)};
+                                .value = bench_value(b, "probability"), .row_bytes = sizeof(float)};
     ok = ok && load_expect(b->graph, &arms[a]);
   }
   ok = ok && load_run(b->graph, arms, 3, b->quick ? 3 : 20);
@@ -372,7 +297,7 @@ static int run_mixed(struct bench *b)
     g_bytes_unref(values[a]);
     g_free(requests[a]);
   }
-  unload(b);
+  bench_unload(b);
   return ok;
 }
 
@@ -380,7 +305,7 @@ int main(int argc, char **argv)
 {
   g_autofree char *work = g_dir_make_tmp("weft-batching-XXXXXX", NULL);
   g_autofree char *catalogue = g_build_filename(work, "catalogue", NULL);
-  struct bench b = {.work = work, .quick = bench_is_quick(argc, argv)};
+  struct bench_pipeline b = {.work = work, .quick = bench_is_quick(argc, argv)};
   int ok = install_plugins(catalogue) && run_expert(&b) && run_bert(&b) && run_mixed(&b);
   const char *remove[] = {"rm", "-r", work, NULL};
   g_spawn_sync(NULL, (char **)remove, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, NULL, NULL, NULL, NULL);

@@ -140,6 +140,41 @@ static void test_eval_maps(void)
   json_decref(report);
 }
 
+/* Refused, abstained, answered and failed lines are four counts; the context of a line goes with it. */
+static void test_eval_refused(void)
+{
+  g_free(cli_write("replies.yaml", "blocked: {en: No., de: Nein.}\n", -1));
+  g_free(cli_write("gate.yaml",
+                   "weft: 1\nname: gate\ncontext: {language: optional}\nassets: {replies: replies.yaml}\n"
+                   "inputs: {words: {type: text, optional: true}, more: {type: text, optional: true}}\n"
+                   "require: any(words, more)\nnodes:\n"
+                   "  gate: {use: filter@^1, in: words, on_verdict: {refuse: replies.blocked}}\n"
+                   "outputs: {text: gate.text, more: more.text}\n", -1));
+  g_free(cli_write("data.jsonl",
+                   "{\"words\": \"hello\", \"$expect\": {\"text\": \"hello\"}}\n"
+                   "{\"words\": \"hello\", \"$expect\": {\"text\": \"hullo\"}}\n"
+                   "{\"words\": \"!refuse x\", \"$expect\": {\"text\": \"x\"}, \"$context\": {\"language\": \"de\"}}\n"
+                   "{\"words\": \"!refuse x\", \"$expect\": {\"text\": \"x\"}}\n"
+                   "{\"more\": \"m\", \"$expect\": {\"text\": \"m\"}}\n"
+                   "{\"$expect\": {\"text\": \"m\"}}\n", -1));
+  g_auto(CliResult) r = cli_weft(NULL, "eval", "WORK/gate.yaml", "WORK/data.jsonl", "--catalogue", "WORK/catalogue",
+                                 "--context", "language=en", "--json", "--by", "$context.language", NULL);
+  json_t *report = cli_json(&r);
+  static const char *const counts[] = {"lines.total", "lines.answered", "lines.refused", "lines.failed", "lines.abstained",
+                                       "outputs.text.n_answered", "outputs.text.n_refused", "outputs.text.n_abstained",
+                                       "outputs.text.n_failed"};
+  static const gint64 expected[] = {6, 3, 2, 1, 1, 2, 2, 1, 1};
+  for (guint i = 0; i < G_N_ELEMENTS(counts); i++)
+    g_assert_cmpint(json_integer_value(cli_at(report, counts[i])), ==, expected[i]);
+  g_assert_cmpfloat(json_number_value(cli_at(report, "outputs.text.metrics.accuracy.value")), ==, .5);
+  g_assert_cmpfloat_with_epsilon(json_number_value(cli_at(report, "outputs.text.accuracy-all")), 1. / 6, 1e-8);
+  char *errors = json_dumps(cli_at(report, "errors"), 0);
+  cli_contains(errors, "refused: Nein.");
+  cli_contains(errors, "refused: No.");
+  free(errors);
+  json_decref(report);
+}
+
 static void expect_usage(const char *data, const char *option, const char *value, const char *message)
 {
   g_free(cli_write("data.jsonl", data, -1));
@@ -207,17 +242,18 @@ static void test_eval_modalities(void)
 int main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
-  g_assert_cmpint(argc, ==, 3);
+  g_assert_cmpint(argc, ==, 4);
   cli_fixture_init();
   g_autofree char *path = g_test_build_filename(G_TEST_DIST, "tests", "cli", "metrics", "seven-classes.json", NULL);
   golden = json_load_file(path, 0, NULL);
   g_assert_nonnull(golden);
-  cli_install((const char *const *)argv + 1, 2);
+  cli_install((const char *const *)argv + 1, 3);
   prepare();
   g_test_add_func("/eval/scikit-learn", test_eval_scikit_learn);
   g_test_add_func("/eval/requirements", test_eval_requirements);
   g_test_add_func("/eval/groups", test_eval_groups);
   g_test_add_func("/eval/nothing-is-dropped", test_eval_nothing_is_dropped);
+  g_test_add_func("/eval/refused", test_eval_refused);
   g_test_add_func("/eval/maps", test_eval_maps);
   g_test_add_func("/eval/mistakes", test_eval_mistakes);
   g_test_add_func("/eval/fields", test_eval_fields);
