@@ -44,7 +44,8 @@ void weft_doctor_pidfd(WeftDoctor *doctor)
   int fd = (int)syscall(SYS_pidfd_open, getpid(), 0);
   WeftCheck *check = weft_doctor_add(doctor, "sandbox", "pidfd", "%s", fd >= 0 ? "offered" : g_strerror(errno));
   if (fd < 0)
-    weft_check_worse(check, WEFT_CHECK_BROKEN, "the end of a worker cannot be watched: nodes cannot run in processes of their own",
+    weft_check_worse(check, WEFT_CHECK_BROKEN,
+                     "the end of a worker cannot be watched: nodes cannot run in processes of their own",
                      "Linux 5.3 or newer; a seccomp filter of a container may forbid pidfd_open");
   else
     close(fd);
@@ -70,8 +71,8 @@ void weft_doctor_namespaces(WeftDoctor *doctor)
                                      problem ? g_strerror(problem) : "may be made by this user", most ? most : "unknown");
   if (problem)
     weft_check_worse(check, WEFT_CHECK_ABSENT, weaker,
-                     "sysctl user.max_user_namespaces=10000; where the distribution asks for it, kernel.unprivileged_userns_clone=1 "
-                     "or kernel.apparmor_restrict_unprivileged_userns=0");
+                     "sysctl user.max_user_namespaces=10000; where the distribution asks for it, "
+                     "kernel.unprivileged_userns_clone=1 or kernel.apparmor_restrict_unprivileged_userns=0");
 }
 
 void weft_doctor_landlock(WeftDoctor *doctor)
@@ -109,7 +110,8 @@ static char *own_cgroup(const WeftDoctor *doctor)
 
 void weft_doctor_cgroup(WeftDoctor *doctor)
 {
-  static const char todo[] = "run under a delegated cgroup: systemd-run --user --scope -p Delegate=yes, or Delegate=yes in the unit";
+  static const char todo[] = "run under a delegated cgroup: systemd-run --user --scope -p Delegate=yes, or Delegate=yes in "
+                             "the unit";
   g_autofree char *own = own_cgroup(doctor);
   if (!own) {
     WeftCheck *check = weft_doctor_add(doctor, "sandbox", "cgroup", "no cgroup of version 2");

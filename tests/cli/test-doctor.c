@@ -137,11 +137,11 @@ static void test_doctor_catalogues(void)
 /* What a run leaves in the user's catalogue is no damage. */
 static void test_doctor_after_run(void)
 {
-  g_autofree char *home = g_strconcat("XDG_DATA_HOME=", cli_work(), "/home", NULL);
+  g_autofree char *home = g_strconcat("XDG_DATA_HOME=", cli_work(), "/user", NULL);
   g_auto(CliResult) ran = cli_weft(home, "run", "DIGITS/pipeline.yaml", "--words", "seven", NULL);
   g_assert_cmpint(ran.code, ==, 0);
   g_auto(CliResult) r = cli_weft(home, "doctor", NULL);
-  cli_contains(r.out, "/home/weft/catalogue: sound");
+  cli_contains(r.out, "/user/weft/catalogue: sound");
   g_assert_cmpint(r.code, ==, 0);
 }
 
