@@ -65,12 +65,28 @@ static gboolean unknown_input(WeftBuilder *builder, const WeftStep *step, const 
   return FALSE;
 }
 
+/* What is held is kept per session or stream: without either there is never anything to hold. */
+static void check_session(WeftBuilder *builder, const WeftStep *step, const WeftMissingDecl *decl)
+{
+  const WeftPipeline *pipeline = builder->pipeline;
+  gboolean known = pipeline->lead >= 0;
+  for (guint i = 0; !known && i < pipeline->context->len; i++)
+    known = strcmp(weft_context_at(pipeline, i)->name, "session") == 0;
+  if (known || decl->policy.missing != WEFT_MISSING_HOLD)
+    return;
+  WeftDiagnostic *fault = weft_diagnostics_warn(builder->diagnostics, "hold", decl->at->line, decl->at->column, "hold keeps "
+                                                "values of a session, and requests of this pipeline have none");
+  weft_diagnostic_hint(weft_diagnostic_at(weft_diagnostic_in(fault, decl->at->place), step->name, NULL),
+                       "declare it, such as context: {session: optional}");
+}
+
 static gboolean check_missing(WeftBuilder *builder, const WeftStep *step, const WeftNodePolicy *policy)
 {
   gboolean ok = TRUE;
   for (guint i = 0; policy->on_missing && i < policy->on_missing->len; i++) {
     const WeftMissingDecl *decl = &g_array_index(policy->on_missing, WeftMissingDecl, i);
     const WeftBinding *binding = decl->key ? binding_of(step, decl->key) : NULL;
+    check_session(builder, step, decl);
     if (decl->key && !binding)
       ok = unknown_input(builder, step, decl);
     else if (decl->policy.missing == WEFT_MISSING_MASK)

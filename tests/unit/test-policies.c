@@ -6,9 +6,11 @@
 
 #define NODE(keys) HEAD "nodes:\n  a: {use: gauge, in: words, " keys "}\n  b: {use: gauge, in: more}\noutputs: {a: a, b: b}\n"
 
+#define SESSION "context: {session: optional}\n"
+
 static void test_policies_missing(void)
 {
-  Built built = language_build(NODE("on_missing: hold 30 s"));
+  Built built = language_build(NODE("on_missing: hold 30 s") SESSION);
   g_assert_cmpstr(built.text, ==, "");
   const struct weft_graph_node *a = language_node(&built, "a");
   g_assert_cmpint(a->policies[0].missing, ==, WEFT_MISSING_HOLD);
@@ -26,7 +28,7 @@ static void test_policies_missing(void)
 static void test_policies_missing_by_key(void)
 {
   Built built = language_build(HEAD "nodes:\n  s: {use: source, in: words}\n  t: {use: source, in: more}\n"
-                                    "  m: {use: both, in: {x: s, y: t}, on_missing: {y: hold 1 min}}\noutputs: {m: m}\n");
+                                    "  m: {use: both, in: {x: s, y: t}, on_missing: {y: hold 1 min}}\noutputs: {m: m}\n" SESSION);
   g_assert_cmpstr(built.text, ==, "");
   const struct weft_graph_node *m = language_node(&built, "m");
   g_assert_cmpuint(m->n_inputs, ==, 2);
@@ -40,6 +42,9 @@ static void test_policies_missing_refused(void)
 {
   language_expect(NODE("on_missing: hold"), "t.yaml:5:42: node \"a\": on_missing: hold needs how long\n  hint: such as hold "
                                             "30 s\n");
+  language_expect(NODE("on_missing: {text: hold 30 s}"),
+                  "t.yaml:5:43: warning: node \"a\": hold keeps values of a session, and requests of this pipeline have none\n"
+                  "  hint: declare it, such as context: {session: optional}\n");
   language_expect(NODE("on_missing: hold 30"), "t.yaml:5:42: node \"a\": on_missing: hold \"30\" has no unit\n  hint: such as "
                                                "20 ms (ns, us, ms, s, min, h)\n");
   language_expect(NODE("on_missing: masc"), "t.yaml:5:42: node \"a\": on_missing is mask, hold TIME, degrade or fail, found "
