@@ -24,6 +24,7 @@ struct weft_note {
   const char *message;    /**< of it, borrowed until release; otherwise "" */
   uint32_t n_retries;
   uint64_t held;          /**< bit k: input k was the last value of the session (WEFT_MISSING_HOLD) */
+  uint64_t lacked;        /**< bit k: input k was absent, and the item is degraded for it (WEFT_MISSING_DEGRADE); k < 64 */
 };
 void weft_frame_note(const struct weft_frame *frame, uint32_t node, uint32_t item, struct weft_note *out);
 /** Why input k of the node was absent for the item; a held one is not absent. */

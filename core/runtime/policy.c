@@ -53,12 +53,14 @@ static void miss(struct weft_frame *frame, uint32_t p, const struct node *node, 
   for (uint32_t item = 0; item < frame->n_items; item++) {
     if (is_skipped(frame, p, item) || weft_is_present(frame, value, item))
       continue;
-    if (node->spec->policies[k].missing == WEFT_MISSING_DEGRADE)
+    if (node->spec->policies[k].missing == WEFT_MISSING_DEGRADE) {
       frame->policy->degraded[item] = 1;
-    else
+      weft_note_of(frame, p, item)->lacked |= k < 64 ? 1ull << k : 0;
+    } else {
       weft_frame_end(frame, item, WEFT_BAD_INPUT, (int32_t)weft_index_of(frame->graph, node),
                      "node '%s' needs its input %u, '%s', which is absent (on_missing: fail)", node->spec->name, k,
                      input_name(frame, value));
+    }
   }
 }
 
@@ -259,6 +261,7 @@ void weft_frame_note(const struct weft_frame *frame, uint32_t node, uint32_t ite
   out->message = note->message ? note->message : "";
   out->n_retries = note->n_retries;
   out->held = note->held;
+  out->lacked = note->lacked;
 }
 
 /* From the input upwards along what is absent, to where it began; at most once through all nodes. */

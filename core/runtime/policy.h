@@ -39,7 +39,7 @@ struct hidden {
 /* One item at one policy node. */
 struct note {
   const char *message; /* of what was absorbed */
-  uint64_t held;
+  uint64_t held, lacked;
   weft_status status;
   uint8_t passage;     /* RAN until something else is known */
   uint8_t n_retries;

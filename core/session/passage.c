@@ -105,19 +105,17 @@ static const char *input_name(const WeftPassage *passage, const WeftRevisionNode
 
 static void tell_absent(const WeftPassage *passage, const WeftRevisionNode *node, json_t *all)
 {
-  static const char *const words[] = {NULL, "masked", "late", "dead", "failed"};
+  static const char *const words[] = {NULL, NULL, "late", "dead", "failed"};
   struct weft_note note;
   weft_frame_note(passage->frame, node->graph_node, passage->item, &note);
-  gboolean fusion = strcmp(node->kind, WEFT_KIND_FUSION) == 0;
-  if (note.passage != WEFT_PASSAGE_RAN || (!fusion && !note.held))
-    return;
+  gboolean ran = note.passage == WEFT_PASSAGE_RAN, fusion = ran && strcmp(node->kind, WEFT_KIND_FUSION) == 0;
   json_t *one = json_object();
-  for (guint k = 0; node->inputs[k]; k++) {
-    const char *word = k < 64 && note.held >> k & 1
-                           ? "held"
-                           : words[weft_frame_absence(passage->frame, node->graph_node, k, passage->item)];
-    if (word && (fusion || strcmp(word, "held") == 0))
-      json_object_set_new(one, input_name(passage, node, k), json_string(word));
+  for (guint k = 0; node->inputs[k] && (fusion || note.held || note.lacked); k++) {
+    gboolean held = k < 64 && note.held >> k & 1, lacked = k < 64 && note.lacked >> k & 1;
+    enum weft_absence absence = weft_frame_absence(passage->frame, node->graph_node, k, passage->item);
+    const char *word = absence == WEFT_ABSENCE_NEVER ? (ran ? "masked" : "absent") : words[absence];
+    if (held || ((fusion || lacked) && word))
+      json_object_set_new(one, input_name(passage, node, k), json_string(held ? "held" : word));
   }
   if (json_object_size(one) > 0)
     json_object_set(all, node->name, one);

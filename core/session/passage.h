@@ -28,7 +28,7 @@ json_t *weft_passage_verdicts(const WeftPassage *passage);
 json_t *weft_passage_refusal(const WeftPassage *passage, const char **message);
 /** [{node, code, message, retries}, ...] of failures that did not end the request; without messages where it is refused. */
 json_t *weft_passage_errors(const WeftPassage *passage);
-/** {node: {input: masked|held|late|dead|failed}} of fusions, and of every node at which an input was held. */
+/** {node: {input: masked|absent|held|late|dead|failed}} of fusions, and of nodes at which an input was held or degrades. */
 json_t *weft_passage_absent(const WeftPassage *passage);
 /** "ran", or why the node did not: "absent", "when", "refused", "ended", "failed"; NULL: it is no node of the graph. */
 const char *weft_passage_of(const WeftPassage *passage, guint graph_node);

@@ -170,6 +170,31 @@ static void test_answers_sessions(void)
   cli_contains(r.err, "degraded: node \"mean\": state-mean: the text begins with `!` (bad-input)");
 }
 
+/* What degrades is named, whether the node ran or not; what must be there fails. */
+static void test_answers_missing(void)
+{
+  static const char form[] = "weft: 1\nname: missing\ninputs: {a: {type: text, optional: true}, b: {type: text}}\nnodes:\n"
+                             "  x: {use: state-mean@^1, in: a, on_missing: %s}\n"
+                             "  y: {use: state-mean@^1, in: b}\noutputs: {x: x.mean, y: y.mean}\n";
+  g_autofree char *degrade = g_strdup_printf(form, "degrade"), *fail = g_strdup_printf(form, "fail");
+  g_free(cli_write("missing.yaml", degrade, -1));
+#define MISSING "run", "WORK/missing.yaml", "--catalogue", "WORK/catalogue", "--isolate", "none", "--b", "bb"
+  g_auto(CliResult) r = cli_weft(NULL, MISSING, "--json", NULL);
+  g_assert_cmpint(r.code, ==, 0);
+  json_t *answer = cli_json(&r);
+  expect(answer, "status", "degraded");
+  const json_t *absent = json_object_get(cli_at(answer, "absent"), "x");
+  g_assert_cmpstr(json_string_value(json_object_get(absent, "a.text")), ==, "absent");
+  g_assert_cmpfloat(json_number_value(cli_at(answer, "outputs.y")), ==, 2);
+  json_decref(answer);
+  g_auto(CliResult) text = cli_weft(NULL, MISSING, NULL);
+  cli_contains(text.err, "weft run: degraded: node \"x\" went without \"a.text\" (absent)\n");
+  g_free(cli_write("missing.yaml", fail, -1));
+  g_auto(CliResult) failed = cli_weft(NULL, MISSING, NULL);
+  g_assert_cmpint(failed.code, ==, 1);
+  cli_contains(failed.err, "node 'x' needs its input 0");
+}
+
 /* A state is not for the operator to wire. */
 static void test_answers_state_is_the_hosts(void)
 {
@@ -196,6 +221,7 @@ int main(int argc, char **argv)
   g_test_add_func("/answers/conditions", test_answers_conditions);
   g_test_add_func("/answers/batch", test_answers_batch);
   g_test_add_func("/answers/sessions", test_answers_sessions);
+  g_test_add_func("/answers/missing", test_answers_missing);
   g_test_add_func("/answers/state-is-the-hosts", test_answers_state_is_the_hosts);
   int code = g_test_run();
   cli_fixture_end();

@@ -242,6 +242,9 @@ static void test_policy_missing(void)
   g_assert_true(weft_frame_degraded(frame, 1));
   g_assert_cmpfloat(fx_number(frame, sum, 1), ==, 1);
   g_assert_cmpint(weft_frame_absence(frame, 2, 0, 1), ==, WEFT_ABSENCE_NEVER);
+  struct weft_note note;
+  weft_frame_note(frame, 2, 1, &note);
+  g_assert_cmpuint(note.lacked, ==, 1);
   g_assert_cmpint(weft_frame_absence(frame, 2, 1, 1), ==, WEFT_ABSENCE_NONE);
   for (uint32_t i = 2; i < 4; i++) {
     g_assert_cmpint(weft_frame_status(frame, i), ==, WEFT_BAD_INPUT);
@@ -371,6 +374,73 @@ static void test_policy_retries(void)
   }
 }
 
+/* Some items of a call are unavailable, the others keep what they have; at a node that batches too. */
+static weft_status fickle_length(void *instance, struct weft_call *call)
+{
+  _Atomic int *n_tries = instance; /* by the first letter */
+  for (uint32_t i = 0; i < call->n_items; i++) {
+    struct weft_rows rows = weft_rows_of(call->inputs[0], i);
+    char letter = ((const char *)call->inputs[0]->data)[rows.begin];
+    if (letter == '?' && atomic_fetch_add(n_tries, 1) % 3 != 2)
+      weft_host_table()->fail_item(call, i, WEFT_UNAVAILABLE, "not yet");
+  }
+  return fx_length(NULL, call);
+}
+
+struct fickle {
+  struct fx fx;
+  uint32_t y;
+  _Atomic int n_tries;
+};
+
+static gpointer fickle_main(gpointer data)
+{
+  struct fickle *f = data;
+  struct fx_signal signal = FX_SIGNAL;
+  struct weft_blob blobs[4];
+  struct weft_request requests[4];
+  struct weft_frame *frame;
+  fx_requests(&f->fx, (const char *[]){"a", "?bb", "ccccc", "!!"}, 4, blobs, requests);
+  for (int round = 0; round < 20; round++) {
+    if (round % 2) {
+      g_assert_cmpint(weft_graph_run(f->fx.graph, requests, 4, &frame), ==, WEFT_OK);
+    } else {
+      signal.n_done = 0;
+      g_assert_cmpint(weft_graph_submit(f->fx.graph, requests, 4, fx_done, &signal, &frame), ==, WEFT_OK);
+      fx_wait(&signal, 1);
+    }
+    static const float expected[] = {1, 3, 5, 2};
+    for (uint32_t i = 0; i < 4; i++) {
+      g_assert_cmpstr(weft_frame_message(frame, i), ==, "");
+      g_assert_cmpfloat(fx_number(frame, f->y, i), ==, expected[i]);
+    }
+    weft_frame_release(frame);
+  }
+  return NULL;
+}
+
+static void test_policy_retries_some(void)
+{
+  for (int how = 0; how < 4; how++) {
+    struct fickle f = {.n_tries = 0};
+    GThread *threads[4];
+    fx_init(&f.fx, 2);
+    uint32_t text = fx_input(&f.fx, "text");
+    f.y = fx_node(&f.fx, "fickle", FX(fickle_length, &f.n_tries), fx_f32, &text, 1);
+    fx_last(&f.fx)->pure = 1;
+    fx_last(&f.fx)->n_retries = WEFT_RETRIES_MAX;
+    fx_last(&f.fx)->parallel = how == 1;
+    if (how >= 2)
+      fx_last(&f.fx)->batching = (struct weft_batching){.n_items_max = 8, .wait_ns = how == 3 ? 300000 : 0};
+    fx_seal(&f.fx, 8);
+    for (int t = 0; t < 4; t++)
+      threads[t] = g_thread_new("fickle", fickle_main, &f);
+    for (int t = 0; t < 4; t++)
+      g_thread_join(threads[t]);
+    fx_clear(&f.fx);
+  }
+}
+
 /* A pause holds no helper and no instance; the frame can be cancelled during it. */
 static void test_policy_pause_is_free(void)
 {
@@ -448,6 +518,7 @@ int main(int argc, char **argv)
   g_test_add_func("/policy/missing", test_policy_missing);
   g_test_add_func("/policy/on-error", test_policy_on_error);
   g_test_add_func("/policy/retries", test_policy_retries);
+  g_test_add_func("/policy/retries-some", test_policy_retries_some);
   g_test_add_func("/policy/pause-is-free", test_policy_pause_is_free);
   g_test_add_func("/policy/limits", test_policy_limits);
   g_test_add_func("/policy/steady", test_policy_steady);
