@@ -158,7 +158,7 @@ static char *read_text(WeftReader *reader, const WeftNodeDecl *node, const Found
 /* `params` of the node are the variables of its file. NULL: reported. */
 static WeftVariables *variables_of(WeftReader *reader, const WeftNodeDecl *node)
 {
-  g_autoptr(WeftVariables) variables = weft_variables_new();
+  g_autoptr(WeftVariables) variables = weft_variables_new_params();
   gboolean ok = TRUE;
   for (guint i = 0; node->params_at && i < weft_yaml_n(node->params_at); i++) {
     const WeftYaml *key = weft_yaml_key(node->params_at, i), *value = weft_yaml_item(node->params_at, i);

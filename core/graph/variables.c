@@ -11,6 +11,7 @@ typedef struct {
 
 struct WeftVariables {
   GPtrArray *list; /* of Variable */
+  gboolean params; /* given under params of a node */
 };
 
 static void variable_free(gpointer data)
@@ -25,6 +26,13 @@ WeftVariables *weft_variables_new(void)
 {
   WeftVariables *variables = g_new0(WeftVariables, 1);
   variables->list = g_ptr_array_new_with_free_func(variable_free);
+  return variables;
+}
+
+WeftVariables *weft_variables_new_params(void)
+{
+  WeftVariables *variables = weft_variables_new();
+  variables->params = TRUE;
   return variables;
 }
 
@@ -99,7 +107,9 @@ static void undefined(const WeftVariables *variables, const char *name, gsize n,
   for (guint i = 0; variables && i < variables->list->len; i++)
     g_ptr_array_add(names, ((Variable *)variables->list->pdata[i])->name);
   fault->message = g_strdup_printf("the variable \"%s\" is not given", word);
-  fault->hint = g_strdup_printf("give it with --set %s=VALUE; $${ is a literal ${", word);
+  fault->hint = variables && variables->params
+                    ? g_strdup_printf("give it where the pipeline is used, such as params: {%s: VALUE}; $${ is a literal ${", word)
+                    : g_strdup_printf("give it with --set %s=VALUE; $${ is a literal ${", word);
   fault->closest = g_strdup(weft_closest(word, (const char *const *)names->pdata, names->len));
 }
 

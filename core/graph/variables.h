@@ -21,6 +21,8 @@
 typedef struct WeftVariables WeftVariables;
 
 WeftVariables *weft_variables_new(void);
+/** The variables of a sub-pipeline: hints speak of params, not of --set. */
+WeftVariables *weft_variables_new_params(void);
 /** NULL is allowed. */
 void weft_variables_free(WeftVariables *variables);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(WeftVariables, weft_variables_free)
