@@ -73,10 +73,12 @@ struct weft_limits weft_step_limits(WeftBuilder *builder, const WeftStep *step, 
   gint64 *rows = weft_revision_keep(builder->revision, g_new0(gint64, 2 * (gsize)n + 1));
   for (guint i = 0; i < n; i++) {
     gint64 per_item = 0, fixed = 0;
+    const WeftOffer *offer = weft_binding_offer(builder, &g_array_index(step->bindings, WeftBinding, i));
+    guint levels = offer ? offer->port.n_split_levels : 1; /* the source's: an input of any type says none */
     bound_of(builder, step, (gint32)i, &per_item, &fixed);
     rows[i] = sum(product(per_item, n_items), fixed);
     /* No row is without a group, and a group without rows is no more than an item: the same bound holds. */
-    rows[n + i] = g_array_index(step->bindings, WeftBinding, i).spec->n_splits == 2 ? sum(rows[i], n_items) : 0;
+    rows[n + i] = levels == 2 ? sum(rows[i], n_items) : 0;
   }
   return (struct weft_limits){n_items, rows, rows + n};
 }

@@ -204,6 +204,30 @@ static void test_command_sink_errors(void)
   ran_clear(&ran);
 }
 
+/* A stream of texts: every window has its own, in process and from a worker. */
+static void test_command_texts(void)
+{
+  put("p.yaml", "weft: 1\nname: p\ninputs: {said: {type: text, source: {use: sayings}, window: 1 s}}\n"
+                "nodes: {save: {use: jsonl, in: {said: said, at: said.lines.time}}}\noutputs: {line: save}\n");
+  for (guint k = 0; k < 2; k++) {
+    const char *words[] = {"live", "p.yaml", "--json", "--isolate", k ? "all" : "none", NULL};
+    Ran ran = weft(words);
+    g_test_message("%s", ran.err);
+    g_assert_cmpint(ran.code, ==, 0);
+    g_assert_cmpuint(g_strv_length(ran.lines), ==, 11);
+    for (guint i = 0; i < 10; i++) {
+      g_autofree char *even = g_strnfill(2 * i, (char)('a' + 2 * i)), *odd = g_strnfill(2 * i + 1, (char)('b' + 2 * i));
+      g_autofree char *begin = i ? g_strdup_printf("\"time_ns\":%" G_GINT64_FORMAT ",", i * S) : g_strdup("");
+      g_autofree char *expected = g_strdup_printf("{%s\"said\":[\"%s\",\"%s\"],\"at\":[%" G_GINT64_FORMAT ",%" G_GINT64_FORMAT
+                                                  "]}\n", begin, even, odd, i * S, i * S + S / 2);
+      json_t *answer = json_loads(ran.lines[i], 0, NULL);
+      g_assert_cmpstr(json_string_value(json_object_get(json_object_get(answer, "outputs"), "line")), ==, expected);
+      json_decref(answer);
+    }
+    ran_clear(&ran);
+  }
+}
+
 /* What a filter refuses never reaches a sink; what it allows does, in weft run too. */
 static void test_command_refused(void)
 {
@@ -349,8 +373,8 @@ int main(int argc, char **argv)
   program = g_build_filename(g_getenv("G_TEST_BUILDDIR"), "core", "cli", "weft", NULL);
   work = g_dir_make_tmp("weft-live-XXXXXX", NULL);
   catalogue = g_build_filename(work, "catalogue", NULL);
-  g_autofree char *plugin = g_canonicalize_filename(argv[1], NULL);
-  const char *install[] = {"plugin", "install", plugin, NULL};
+  g_autofree char *judge = g_canonicalize_filename(argv[1], NULL), *ticks = g_canonicalize_filename(argv[2], NULL);
+  const char *install[] = {"plugin", "install", judge, ticks, NULL};
   Ran ran = weft(install);
   if (ran.code != 0)
     g_error("%s", ran.err);
@@ -359,6 +383,7 @@ int main(int argc, char **argv)
   g_test_add_func("/live-command/again", test_command_again);
   g_test_add_func("/live-command/rotate", test_command_rotate);
   g_test_add_func("/live-command/sink-errors", test_command_sink_errors);
+  g_test_add_func("/live-command/texts", test_command_texts);
   g_test_add_func("/live-command/refused", test_command_refused);
   g_test_add_func("/live-command/refuses", test_command_refuses);
   g_test_add_func("/live-command/bad-line", test_command_bad_line);

@@ -189,6 +189,62 @@ static void destroy(void *instance)
 
 static const struct weft_node node = {sizeof node, 0, create, ports, activate, process, deactivate, destroy};
 
+/* Texts: the same life, a node of its own. */
+static const struct weft_attribute sayings_attributes[] = {{WEFT_ATTRIBUTE_CLOCK, WEFT_CLOCK_SIMULATED}};
+static const struct weft_port sayings_outputs[] = {
+  {.name = "lines", .dtype = {WEFT_DTYPE_UINT, 8, 1}, .rank = 1, .dims = {-1}, .n_split_levels = 2,
+   .rows_kind = WEFT_ROWS_DYNAMIC, .attributes = sayings_attributes, .n_attributes = 1},
+  {.name = "lines.time", .dtype = {WEFT_DTYPE_INT, 64, 1}, .rank = 1, .dims = {-1}, .n_split_levels = 1,
+   .rows_kind = WEFT_ROWS_DYNAMIC},
+  {.name = "state", .dtype = {WEFT_DTYPE_INT, 32, 1}, .rank = 2, .dims = {-1, 2}}};
+
+static weft_status sayings_create(struct weft_setup *setup, const struct weft_config *config, void **instance)
+{
+  *instance = calloc(1, sizeof(int64_t));
+  return *instance ? WEFT_OK : host->fail(setup, WEFT_NO_MEMORY, "no memory for the node");
+}
+
+static weft_status sayings_ports(void *instance, struct weft_setup *setup, struct weft_ports *out)
+{
+  *out = (struct weft_ports){sayings_outputs, 3};
+  return WEFT_OK;
+}
+
+static weft_status sayings_activate(void *instance, struct weft_setup *setup, const struct weft_limits *limits,
+                                    uint64_t *n_scratch_bytes)
+{
+  *(int64_t *)instance = 0;
+  *n_scratch_bytes = 0;
+  return WEFT_OK;
+}
+
+/* Three texts a call: text i is i times the letter i, and happens at i / 2 s. */
+static weft_status sayings_process(void *instance, struct weft_call *call)
+{
+  int64_t *next = instance, n_bytes = 0, n = 0;
+  struct weft_output *lines = &call->outputs[0], *times = &call->outputs[1];
+  weft_status status = host->output_reserve(call, 0, 64);
+  if (status == WEFT_OK)
+    status = host->output_reserve(call, 1, 3);
+  if (status != WEFT_OK)
+    return status;
+  lines->splits[0][0] = lines->splits[1][0] = times->splits[0][0] = 0;
+  for (; n < 3 && *next < 20; n++, (*next)++) {
+    memset((char *)lines->tensor.data + n_bytes, 'a' + (int)*next, (size_t)*next);
+    n_bytes += *next;
+    lines->splits[1][n + 1] = n_bytes;
+    ((int64_t *)times->tensor.data)[n] = *next * 500000000;
+  }
+  lines->splits[0][1] = times->splits[0][1] = n;
+  lines->tensor.n_groups = times->tensor.dims[0] = n;
+  lines->tensor.dims[0] = n_bytes;
+  ((int32_t *)call->outputs[2].tensor.data)[0] = n ? WEFT_SOURCE_MORE : WEFT_SOURCE_ENDED;
+  return WEFT_OK;
+}
+
+static const struct weft_node sayings_node = {sizeof sayings_node, 0,          sayings_create, sayings_ports, sayings_activate,
+                                              sayings_process,     deactivate, destroy};
+
 static weft_status init(const struct weft_host *table)
 {
   host = table;
@@ -197,7 +253,7 @@ static weft_status init(const struct weft_host *table)
 
 static const struct weft_node *get_node(const char *id)
 {
-  return strcmp(id, "ticks") == 0 ? &node : NULL;
+  return strcmp(id, "ticks") == 0 ? &node : strcmp(id, "sayings") == 0 ? &sayings_node : NULL;
 }
 
 WEFT_EXPORT const struct weft_entry weft_entry = {
