@@ -15,4 +15,7 @@ extern const WeftSchemaStep weft_archive_steps[1];
 /** Digests of the store that the rows of a catalogue name: caller frees with g_ptr_array_unref. */
 GPtrArray *weft_archive_digests(WeftDatabase *catalogue, GError **error);
 
+/** Removes what killed processes have left beside path, folders called `PATH` + ending + number; not those of who runs. */
+void weft_archive_clear(const char *path, const char *ending);
+
 #endif

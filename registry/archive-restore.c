@@ -9,8 +9,6 @@
 #include "store.h"
 
 #include <errno.h>
-#include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -108,23 +106,6 @@ static gboolean check(const char *folder, const char *file, GError **error)
   return registrar && weft_registrar_transact(registrar, note, (gpointer)file, error);
 }
 
-/* What restores that were killed have left; whoever still runs keeps his. */
-static void remove_leftovers(const char *folder)
-{
-  g_autofree char *parent = g_path_get_dirname(folder), *name = g_path_get_basename(folder);
-  g_autofree char *prefix = g_strconcat(name, ".restoring-", NULL);
-  g_autoptr(GDir) dir = g_dir_open(parent, 0, NULL);
-  const char *each;
-  while (dir && (each = g_dir_read_name(dir))) {
-    if (!g_str_has_prefix(each, prefix))
-      continue;
-    long pid = strtol(each + strlen(prefix), NULL, 10);
-    g_autofree char *path = g_build_filename(parent, each, NULL);
-    if (pid > 0 && (pid == getpid() || (kill((pid_t)pid, 0) != 0 && errno == ESRCH)))
-      weft_disk_remove_folder(path, NULL);
-  }
-}
-
 static char *place_of_old(const char *folder)
 {
   time_t now = time(NULL);
@@ -199,7 +180,7 @@ gboolean weft_archive_restore(const char *file, const char *folder, gboolean for
   g_autoptr(WeftDatabase) pack = open_pack(&schema, file, error);
   if (!pack)
     return FALSE;
-  remove_leftovers(place);
+  weft_archive_clear(place, ".restoring-");
   gboolean ok = weft_disk_make_folder(fresh, error) && unpack(pack, fresh, error) && check(fresh, file, error) &&
                 put_in_place(fresh, place, old, error);
   if (!ok)

@@ -9,6 +9,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -55,6 +57,22 @@ GPtrArray *weft_archive_digests(WeftDatabase *catalogue, GError **error)
     if (!row)
       return g_steal_pointer(&out);
     g_ptr_array_add(out, weft_column_text(statement, 0));
+  }
+}
+
+void weft_archive_clear(const char *path, const char *ending)
+{
+  g_autofree char *parent = g_path_get_dirname(path), *name = g_path_get_basename(path);
+  g_autofree char *prefix = g_strconcat(name, ending, NULL);
+  g_autoptr(GDir) dir = g_dir_open(parent, 0, NULL);
+  const char *each;
+  while (dir && (each = g_dir_read_name(dir))) {
+    if (!g_str_has_prefix(each, prefix))
+      continue;
+    long pid = strtol(each + strlen(prefix), NULL, 10);
+    g_autofree char *left = g_build_filename(parent, each, NULL);
+    if (pid > 0 && (pid == getpid() || (kill((pid_t)pid, 0) != 0 && errno == ESRCH)))
+      weft_disk_remove_folder(left, NULL);
   }
 }
 
@@ -228,6 +246,7 @@ gboolean weft_archive_backup(const char *folder, const char *file, gboolean forc
                 "%s: is there already; name another file, or replace it with --force", file);
     return FALSE;
   }
+  weft_archive_clear(path, ".making-");
   if (!weft_disk_make_folder(work, error))
     return FALSE;
   gboolean ok = try_lock(&lock, error) && make_pack(absolute, work, out, error);

@@ -7,10 +7,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#ifndef WEFT_SYSTEM_CATALOGUE
-#define WEFT_SYSTEM_CATALOGUE "/var/lib/weft/catalogue"
-#endif
-
 void weft_plugin_row_free(WeftPluginRow *row)
 {
   if (!row)

@@ -15,6 +15,11 @@
 
 typedef struct WeftCatalogue WeftCatalogue;
 
+/** The system's catalogue: written by its administrator, read by all, so without a write-ahead log. */
+#ifndef WEFT_SYSTEM_CATALOGUE
+#define WEFT_SYSTEM_CATALOGUE "/var/lib/weft/catalogue"
+#endif
+
 #define WEFT_CATALOGUE_ERROR (weft_catalogue_error_quark())
 GQuark weft_catalogue_error_quark(void);
 typedef enum {

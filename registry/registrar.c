@@ -248,6 +248,8 @@ static WeftRegistrar *open_registrar(const char *folder, WeftDatabaseMode mode, 
   g_autoptr(WeftRegistrar) registrar = g_new0(WeftRegistrar, 1);
   registrar->lock = -1;
   registrar->folder = g_canonicalize_filename(folder, NULL);
+  if (strcmp(registrar->folder, WEFT_SYSTEM_CATALOGUE) == 0)
+    mode = WEFT_DATABASE_SHARED;
   if (!weft_disk_make_folder(registrar->folder, error) || !weft_registrar_lock(registrar, error))
     return NULL;
   gboolean ok = open_databases(registrar, mode, sweep, error);

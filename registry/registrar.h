@@ -41,7 +41,7 @@ typedef struct {
   guint n_plugins;
 } WeftRegistrarFile;
 
-/** shared: a new catalogue is made readable by other users (rollback journal). */
+/** shared: a new catalogue is made readable by other users (rollback journal), as the system's always is. */
 WeftRegistrar *weft_registrar_open(const char *folder, gboolean shared, GError **error);
 /** The same, but the store is left as it is, for who wants to look at it first (gc). */
 WeftRegistrar *weft_registrar_open_unswept(const char *folder, GError **error);

@@ -257,19 +257,49 @@ static void test_catalogue_says_that_it_is_damaged(Fixture *f, gconstpointer unu
   g_assert_nonnull(strstr(error->message, "catalogue.db is damaged"));
 }
 
+/* Another process inside a transaction; it ends when the descriptor that is answered is closed. */
+static pid_t hold(const Fixture *f, int *end)
+{
+  int ready[2], wait[2];
+  char byte;
+  g_assert_cmpint(pipe(ready), ==, 0);
+  g_assert_cmpint(pipe(wait), ==, 0);
+  pid_t pid = fork();
+  g_assert_cmpint(pid, >=, 0);
+  if (pid == 0) {
+    close(wait[1]);
+    sqlite3 *handle = raw(f->a);
+    if (sqlite3_exec(handle, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK || write(ready[1], "", 1) != 1)
+      _exit(1);
+    _exit(read(wait[0], &byte, 1) == 0 ? 0 : 1);
+  }
+  close(wait[0]);
+  g_assert_cmpint(read(ready[0], &byte, 1), ==, 1);
+  close(ready[0]);
+  close(ready[1]);
+  *end = wait[1];
+  return pid;
+}
+
 static void test_catalogue_says_that_it_is_locked(Fixture *f, gconstpointer unused)
 {
   g_autoptr(GError) error = NULL;
+  int end, status;
   put(f->a, "vit", "1.0.0", NULL);
-  sqlite3 *handle = raw(f->a);
-  g_assert_cmpint(sqlite3_exec(handle, "BEGIN IMMEDIATE", NULL, NULL, NULL), ==, SQLITE_OK);
   g_autoptr(WeftRegistrar) registrar = weft_registrar_open(f->a, FALSE, &error);
   g_assert_no_error(error);
+  pid_t pid = hold(f, &end);
   WeftRegistrarFile file = {.path = "x.so"};
   g_assert_false(weft_registrar_refuse(registrar, &file, "crashed", "it crashed", &error));
   g_assert_error(error, WEFT_CATALOGUE_ERROR, WEFT_CATALOGUE_ERROR_LOCKED);
-  g_assert_nonnull(strstr(error->message, "catalogue.db is locked by another process (waited 5 s)"));
-  sqlite3_close(handle);
+  g_assert_nonnull(strstr(error->message, "catalogue.db is locked by "));
+  g_assert_nonnull(strstr(error->message, "process "));
+  g_autofree char *who = g_strdup_printf("locked by process %d (waited 5 s)", (int)pid);
+  if (!strstr(error->message, who))
+    g_test_message("this system does not tell who: %s", error->message);
+  close(end);
+  g_assert_cmpint(waitpid(pid, &status, 0), ==, pid);
+  g_assert_cmpint(status, ==, 0);
 }
 
 static void test_catalogue_keeps_reasons(Fixture *f, gconstpointer unused)
