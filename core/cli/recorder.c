@@ -123,24 +123,32 @@ static void draw_requests(const Picture *picture, WeftTimeline *t)
   }
 }
 
-/* Each call once, where it ran. */
+/* A call that frames share is told by one of their threads, and ran on another one: it stands in a lane of its node. */
+static guint place_of(WeftTimeline *t, const WeftTraceRecord *record, const WeftRevisionNode *node, guint first)
+{
+  g_autofree char *thread = g_strdup_printf("thread %u", record->thread - first + 1);
+  if (node->worker)
+    return weft_timeline_lane(t, "workers", node->name);
+  return record->event.call ? weft_timeline_lane(t, "shared calls", node->name) : weft_timeline_lane(t, "threads", thread);
+}
+
+/* Each call once, where it ran: threads, then shared calls, then workers. */
 static void draw_places(const Picture *picture, WeftTimeline *t)
 {
   g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
   guint first = G_MAXUINT;
   for (guint i = 0; i < picture->records->len; i++)
     first = MIN(first, ((const WeftTraceRecord *)picture->records->pdata[i])->thread);
-  for (int workers = 0; workers < 2; workers++) {
+  for (int pass = 0; pass < 3; pass++) {
     for (guint i = 0; i < picture->records->len; i++) {
       const WeftTraceRecord *record = picture->records->pdata[i];
       const struct weft_trace_event *event = &record->event;
       const WeftRevisionNode *node = event->node < picture->recorder->n_nodes ? picture->nodes[event->node] : NULL;
-      if (!node || (node->worker != NULL) != workers || event->t_begin >= picture->end)
+      if (!node || (node->worker ? 2 : event->call != 0) != pass || event->t_begin >= picture->end)
         continue;
       if (event->call && !g_hash_table_add(seen, g_strdup_printf("%u %" G_GUINT64_FORMAT, event->node, event->call)))
         continue;
-      g_autofree char *name = workers ? g_strdup(node->name) : g_strdup_printf("thread %u", record->thread - first + 1);
-      add_bar(picture, t, weft_timeline_lane(t, workers ? "workers" : "threads", name), event, FALSE);
+      add_bar(picture, t, place_of(t, record, node, first), event, FALSE);
     }
   }
 }
