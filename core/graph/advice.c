@@ -310,12 +310,25 @@ static gboolean advise_reader(WeftBuilder *builder, const WeftBinding *binding, 
   return FALSE;
 }
 
+static gboolean differs(const WeftPortSpec *spec, const struct weft_port *given, const char *key)
+{
+  const char *wanted = weft_port_spec_attribute(spec, key), *value = weft_port_attribute(given, key);
+  return wanted && value && strcmp(wanted, value) != 0;
+}
+
 void weft_advise(WeftBuilder *builder, const WeftStep *step, const WeftBinding *binding, const struct weft_port *given,
                  WeftDiagnostic *fault)
 {
   if (!binding->reference || takes(binding->spec, given)) /* the edge fits: it is another one that disagrees with it */
     return;
+  if (weft_diagnostics_n_more(builder->diagnostics)) /* nobody sees it */
+    return;
   if (!advise_output(builder, binding, fault) && !advise_input(builder, binding, fault) &&
       !advise_reader(builder, binding, fault) && !advise_converter(builder, step, binding, given, fault))
-    weft_diagnostic_hint(fault, "no installed plugin turns the one into the other");
+    weft_diagnostic_hint(fault, "%s", differs(binding->spec, given, WEFT_ATTRIBUTE_SPACE)
+                                          ? "an embedding space is that of one trained model: use the encoder that this "
+                                            "was trained with, or train it anew"
+                                      : differs(binding->spec, given, WEFT_ATTRIBUTE_LABELS)
+                                          ? "labels are what a model was trained to tell: use one that tells these"
+                                          : "no installed plugin turns the one into the other");
 }

@@ -138,6 +138,18 @@ WeftQuantity weft_quantity_parse(const char *text, const char *unit, double *out
   return WEFT_QUANTITY_OK;
 }
 
+const char *weft_quantity_meant(const char *text, const char *unit)
+{
+  gsize n = weft_decimal_length(text);
+  const char *given = text + n + strspn(text + n, " ");
+  const Unit *due = unit_find(unit);
+  for (guint i = 0; due && i < G_N_ELEMENTS(units); i++) {
+    if (units[i].family == due->family && g_ascii_strcasecmp(units[i].name, given) == 0)
+      return units[i].name;
+  }
+  return NULL;
+}
+
 char *weft_quantity_example(const char *unit)
 {
   const Unit *due = unit_find(unit);
@@ -146,5 +158,5 @@ char *weft_quantity_example(const char *unit)
     return g_strdup("16 kHz");
   if (*family == 'b')
     return g_strdup("2 MiB");
-  return g_strdup_printf("20 %s", unit);
+  return g_strdup_printf("20 %s", *family == 't' ? "ms" : unit);
 }

@@ -35,6 +35,8 @@ typedef enum {
 
 /** A number with a unit, in `unit`. A ratio needs none (`0.6` or `60 %`). */
 WeftQuantity weft_quantity_parse(const char *text, const char *unit, double *out);
+/** The unit that measures as `unit` does and differs from the text's own only in large and small letters, or NULL. */
+const char *weft_quantity_meant(const char *text, const char *unit);
 /** An example that a hint can show: "20 ms" for "ms". Caller frees with g_free. */
 char *weft_quantity_example(const char *unit);
 

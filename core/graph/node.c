@@ -22,6 +22,11 @@ static void take_use(WeftReader *reader, WeftNodeDecl *node, const WeftYaml *val
   if (weft_subpipeline_use(reader, node, value))
     return;
   const char *at = strchr(text, '@');
+  if (at == text) {
+    weft_diagnostic_hint(weft_diagnostic_at(weft_fault(reader->diagnostics, value, "no-plugin", "use names no plugin, only "
+                                                       "a version"), node->name, NULL), "such as use: vit@^1");
+    return;
+  }
   node->plugin = at ? g_strndup(text, (gsize)(at - text)) : g_strdup(text);
   node->range = at && at[1] ? at + 1 : NULL;
 }

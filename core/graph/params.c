@@ -25,9 +25,10 @@ static WeftDiagnostic *fault_at(const Given *given, const char *code, const char
 
 static gboolean wrong_type(const Given *given)
 {
-  g_autofree char *problem = g_strdup_printf("is %s, found %s%s%s", type_names[given->spec->type],
-                                             given->text ? "\"" : "", given->text ? given->text : "a list or map",
-                                             given->text ? "\"" : "");
+  gboolean nothing = given->text && weft_literal_of(given->at).type == WEFT_LITERAL_NULL;
+  const char *quote = given->text && !nothing ? "\"" : "";
+  g_autofree char *problem = g_strdup_printf("is %s, found %s%s%s", type_names[given->spec->type], quote,
+                                             nothing ? "nothing" : given->text ? given->text : "a list or map", quote);
   fault_at(given, "param-type", problem);
   return FALSE;
 }
@@ -56,8 +57,12 @@ static gboolean take_quantity(const Given *given, double *number)
   g_autofree char *problem = quantity == WEFT_QUANTITY_NO_UNIT
                                  ? g_strdup_printf("needs a unit, found \"%s\"", given->text)
                                  : g_strdup_printf("is measured in %s, found \"%s\"", unit, given->text);
-  weft_diagnostic_hint(fault_at(given, quantity == WEFT_QUANTITY_NO_UNIT ? "no-unit" : "wrong-unit", problem),
-                       "such as %s", example);
+  WeftDiagnostic *fault = fault_at(given, quantity == WEFT_QUANTITY_NO_UNIT ? "no-unit" : "wrong-unit", problem);
+  const char *meant = weft_quantity_meant(given->text, unit);
+  if (meant)
+    weft_diagnostic_hint(fault, "did you mean \"%s\"? such as %s", meant, example);
+  else
+    weft_diagnostic_hint(fault, "such as %s", example);
   return FALSE;
 }
 

@@ -50,6 +50,8 @@ static void take_model(WeftReader *reader, const WeftYaml *key, const WeftYaml *
   g_autofree char *what = g_strdup_printf("model \"%s\"", key->text);
   weft_read_name(reader, key, "a model");
   model.path = weft_read_text(reader, value, NULL, what, "models/vit");
+  if (key->reported) /* of two with one name the first is meant */
+    model.path = NULL;
   g_array_append_val(reader->pipeline->models, model);
   if (!key->reported)
     g_hash_table_insert(reader->pipeline->model_index, (gpointer)model.name,
@@ -106,22 +108,33 @@ static gboolean take_head(WeftReader *reader)
   if (root->kind != WEFT_YAML_MAP) {
     weft_diagnostic_hint(weft_fault(reader->diagnostics, root, "not-a-map", "a pipeline is a map, found %s",
                                     weft_yaml_kind_name(root)),
-                         "it begins with the lines \"weft: 1\" and \"name: NAME\"");
+                         root->kind == WEFT_YAML_SCALAR && strstr(root->text, "weft:")
+                             ? "a space stands behind the \":\" of a key: \"weft: 1\""
+                             : "it begins with the lines \"weft: 1\" and \"name: NAME\"");
     return FALSE;
   }
   const WeftYaml *version = weft_yaml_get(root, "weft"), *name = weft_yaml_get(root, "name");
   if (!version) {
     weft_diagnostic_hint(weft_diagnostics_add(reader->diagnostics, "missing-key", 1, 1, "the key \"weft\" is missing"),
                          "the first line is \"weft: %d\"", WEFT_PIPELINE_FORMAT);
+    if (!weft_yaml_get(root, "nodes")) /* it is something else */
+      return FALSE;
     take_name(reader, name);
-    return weft_yaml_get(root, "nodes") != NULL; /* otherwise it is something else */
+    return TRUE;
   }
   WeftLiteral literal = {.type = WEFT_LITERAL_TEXT};
   if (version->kind == WEFT_YAML_SCALAR)
     literal = weft_literal_of(version);
   if (literal.type != WEFT_LITERAL_INT || literal.integer != WEFT_PIPELINE_FORMAT) {
-    weft_fault(reader->diagnostics, version, "wrong-format", "this program reads format %d, the file says %s",
-               WEFT_PIPELINE_FORMAT, version->kind == WEFT_YAML_SCALAR ? version->text : weft_yaml_kind_name(version));
+    gboolean is_one = version->kind == WEFT_YAML_SCALAR && g_ascii_strtod(version->text, NULL) == WEFT_PIPELINE_FORMAT;
+    WeftDiagnostic *fault =
+        weft_fault(reader->diagnostics, version, "wrong-format", "this program reads format %d, the file says %s%s",
+                   WEFT_PIPELINE_FORMAT, is_one && !version->plain ? "the text " : "",
+                   version->kind == WEFT_YAML_SCALAR ? version->text : weft_yaml_kind_name(version));
+    if (is_one)
+      weft_diagnostic_hint(fault, "a whole number without quotes: weft: %d", WEFT_PIPELINE_FORMAT);
+    else if (literal.type == WEFT_LITERAL_INT && literal.integer > WEFT_PIPELINE_FORMAT)
+      weft_diagnostic_hint(fault, "a newer Weft reads it");
     return FALSE;
   }
   take_name(reader, name);

@@ -35,6 +35,20 @@ const WeftYaml *weft_yaml_get(const WeftYaml *map, const char *key)
   return NULL;
 }
 
+/* What a word of other systems is called here; NULL: not known, or not a key of this map. */
+static const char *other_word(const char *const *known, const char *word)
+{
+  static const char *const words[][2] = {
+    {"input", "in"}, {"inputs", "in"}, {"timeout", "deadline"}, {"plugin", "use"}, {"uses", "use"}, {"kind", "use"},
+    {"parameters", "params"}, {"args", "params"}, {"options", "params"}, {"config", "params"}, {"weights", "model"},
+    {"condition", "when"}, {"if", "when"}, {"steps", "nodes"}, {"stages", "nodes"}, {"sources", "inputs"}, {"version", "weft"}};
+  for (guint i = 0; i < G_N_ELEMENTS(words); i++) {
+    if (strcmp(words[i][0], word) == 0 && g_strv_contains(known, words[i][1]))
+      return words[i][1];
+  }
+  return NULL;
+}
+
 gboolean weft_read_keys(WeftReader *reader, const WeftYaml *map, const char *what, const char *node,
                         const char *const *known, const char *const *later)
 {
@@ -51,9 +65,17 @@ gboolean weft_read_keys(WeftReader *reader, const WeftYaml *map, const char *wha
     WeftDiagnostic *fault = weft_fault(reader->diagnostics, key, "unknown-key", "%s has no key \"%s\"", what,
                                        key->text);
     g_autofree char *list = g_strjoinv(", ", (char **)(gpointer)known);
-    weft_diagnostic_hint(weft_diagnostic_at(fault, node, NULL), "the keys are %s", list);
-    weft_diagnostic_closest(fault, key->text, known, g_strv_length((char **)(gpointer)known));
+    const char *other = other_word(known, key->text);
+    if (other)
+      weft_diagnostic_hint(fault, "it is called \"%s\" here", other);
+    else
+      weft_diagnostic_hint(fault, "the keys are %s%s", list, g_strv_contains(known, "params")
+                           ? "; what a plugin defines stands under params" : "");
+    weft_diagnostic_at(fault, node, NULL);
     sure = FALSE;
+    if (other)
+      continue;
+    weft_diagnostic_closest(fault, key->text, known, g_strv_length((char **)(gpointer)known));
   }
   return sure;
 }
@@ -85,10 +107,12 @@ const char *weft_read_text(WeftReader *reader, const WeftYaml *value, const char
 {
   if (value->reported)
     return NULL;
-  if (value->kind == WEFT_YAML_SCALAR && weft_literal_of(value).type != WEFT_LITERAL_NULL)
+  gboolean is_text = value->kind == WEFT_YAML_SCALAR && weft_literal_of(value).type != WEFT_LITERAL_NULL;
+  if (is_text && *value->text)
     return value->text;
-  WeftDiagnostic *fault = weft_fault(reader->diagnostics, value, "wrong-type", "%s is a text, found %s", what,
-                                     weft_yaml_kind_name(value));
+  WeftDiagnostic *fault = is_text ? weft_fault(reader->diagnostics, value, "empty", "%s is empty", what)
+                                  : weft_fault(reader->diagnostics, value, "wrong-type", "%s is a text, found %s", what,
+                                               weft_yaml_kind_name(value));
   weft_diagnostic_hint(weft_diagnostic_at(fault, node, NULL), "such as %s", example);
   return NULL;
 }
@@ -135,9 +159,11 @@ guint64 weft_read_time_ns(WeftReader *reader, const WeftYaml *value, const char 
   const char *problem = quantity == WEFT_QUANTITY_OK ? "must lie between 1 ns and 24 h"
                         : quantity == WEFT_QUANTITY_NO_UNIT ? "has no unit"
                                                             : "is no time";
+  const char *comma = strchr(text, ',');
   WeftDiagnostic *fault = weft_fault(reader->diagnostics, value, quantity == WEFT_QUANTITY_NO_UNIT ? "no-unit" :
                                      "bad-time", "%s \"%s\" %s", what, text, problem);
-  weft_diagnostic_hint(weft_diagnostic_at(fault, node, NULL), "such as 20 ms (ns, us, ms, s, min, h)");
+  weft_diagnostic_hint(weft_diagnostic_at(fault, node, NULL), comma && comma > text && g_ascii_isdigit(comma[-1])
+                       ? "with a decimal point, such as 1.5 s" : "such as 20 ms (ns, us, ms, s, min, h)");
   return 0;
 }
 

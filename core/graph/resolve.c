@@ -31,7 +31,7 @@ WeftFound *weft_plugin_find(WeftBuilder *builder, const char *use, const char *i
   g_autoptr(GError) error = NULL;
   WeftPluginRow *row = weft_catalogue_find(builder->catalogue, id, range, &error);
   found = found_new(row, row ? NULL : g_strdup(error->message));
-  if (!row)
+  if (!row && !g_error_matches(error, WEFT_CATALOGUE_ERROR, WEFT_CATALOGUE_ERROR_RANGE))
     found->hint = g_strdup("\"weft plugin list\" shows what is installed, \"weft plugin install FILE.so\" installs");
   g_hash_table_insert(builder->revision->found, g_strdup(use), found);
   return found;

@@ -33,6 +33,22 @@ static void enter_all(WeftPipeline *pipeline, WeftDiagnostics *diagnostics)
           pipeline->inputs->len + i);
 }
 
+/* Names that a hint lists. */
+#define SHOWN_NAMES 12
+
+/* A hint for who meant none of them closely; fault: may be NULL. */
+static void list_names(const WeftPipeline *pipeline, WeftDiagnostic *fault)
+{
+  if (!fault || fault->hint)
+    return;
+  g_autoptr(GString) list = g_string_new(NULL);
+  for (guint s = 0; s < MIN(pipeline->n_steps, SHOWN_NAMES); s++)
+    g_string_append_printf(list, "%s%s", s ? ", " : "", weft_step_name(pipeline, s));
+  if (pipeline->n_steps > SHOWN_NAMES)
+    g_string_append_printf(list, " and %u more", pipeline->n_steps - SHOWN_NAMES);
+  weft_diagnostic_hint(fault, "inputs and nodes are %s", list->str);
+}
+
 /* The error where there is nothing of that name, NULL otherwise. */
 static WeftDiagnostic *bind(WeftPipeline *pipeline, WeftDiagnostics *diagnostics, WeftReference *reference,
                             const char *node)
@@ -40,6 +56,8 @@ static WeftDiagnostic *bind(WeftPipeline *pipeline, WeftDiagnostics *diagnostics
   if (!reference->name)
     return NULL;
   reference->step = (int)GPOINTER_TO_UINT(g_hash_table_lookup(pipeline->steps, reference->name)) - 1;
+  if (reference->step < 0 && reference->port && g_hash_table_contains(pipeline->steps, reference->at->text))
+    return NULL; /* a name with a dot, which is reported where it stands */
   if (reference->step >= 0 || pipeline->names_unsure)
     return NULL;
   gboolean model = g_hash_table_contains(pipeline->model_index, reference->name);
@@ -47,6 +65,8 @@ static WeftDiagnostic *bind(WeftPipeline *pipeline, WeftDiagnostics *diagnostics
       weft_fault(diagnostics, reference->at, "dangling", "there is no %s\"%s\"%s",
                  model ? "input or node " : "input or node named ", reference->name, model ? ", only a model" : "");
   weft_diagnostic_at(fault, node, reference->key && node ? reference->key : NULL);
+  if (weft_diagnostics_n_more(diagnostics)) /* nobody sees it */
+    return fault;
   g_autofree gpointer *names = g_hash_table_get_keys_as_array(pipeline->steps, NULL);
   return weft_diagnostic_closest(fault, reference->name, (const char *const *)names,
                                  g_hash_table_size(pipeline->steps));
@@ -60,10 +80,11 @@ static void bind_all(WeftPipeline *pipeline, WeftDiagnostics *diagnostics)
       WeftDiagnostic *fault = bind(pipeline, diagnostics, weft_node_source(node, k), node->name);
       if (fault && k >= node->in->len && !fault->hint)
         weft_diagnostic_hint(fault, "a text stands in quotes: \"%s\"", weft_node_source(node, k)->at->text);
+      list_names(pipeline, fault);
     }
   }
   for (guint i = 0; i < pipeline->outputs->len; i++)
-    bind(pipeline, diagnostics, weft_reference_at(pipeline->outputs, i), NULL);
+    list_names(pipeline, bind(pipeline, diagnostics, weft_reference_at(pipeline->outputs, i), NULL));
   for (guint i = 0; i < pipeline->sinks->len; i++)
     bind(pipeline, diagnostics, weft_reference_at(weft_sink_at(pipeline, i)->from, 0), weft_sink_at(pipeline, i)->name);
 }
@@ -114,6 +135,8 @@ static void parse_require(WeftPipeline *pipeline, WeftDiagnostics *diagnostics)
   }
   WeftDiagnostic *fault = weft_diagnostics_add(diagnostics, "require", at->line,
                                                at->column + bad.offset + (at->plain ? 0 : 1), "require: %s", bad.message);
+  if (strchr("&|!", at->text[bad.offset]) && at->text[bad.offset])
+    weft_diagnostic_hint(fault, "it is written and, or, not");
   if (bad.word) {
     g_autofree const char **names = g_new0(const char *, pipeline->inputs->len + 1);
     for (guint i = 0; i < pipeline->inputs->len; i++)

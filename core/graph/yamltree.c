@@ -124,6 +124,7 @@ static void place_key(Builder *builder, Open *open, WeftYaml *yaml)
     weft_diagnostics_add(builder->diagnostics, "duplicate-key", yaml->line, yaml->column,
                          "key \"%s\" stands twice in this map, first in line %u", yaml->text, other->line);
     yaml->reported = TRUE;
+    open->yaml->unsure = TRUE; /* one of the two was to have another name */
   }
   g_ptr_array_add(builder->keys, yaml);
   open->has_key = TRUE;
@@ -253,6 +254,7 @@ static void take_scalar(Builder *builder, const yaml_event_t *event)
     yaml->reported = TRUE;
   }
   yaml->plain = event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
+  yaml->reported = yaml->reported || event->data.scalar.tag; /* what it would be without the tag is not known */
   yaml->text = tree_take(builder->tree, n + 1);
   memcpy(yaml->text, text, n + 1);
   if (builder->expands && strstr(text, "${"))
@@ -316,9 +318,56 @@ static void take(Builder *builder, const yaml_event_t *event)
   }
 }
 
-static gboolean tab_at(const char *text, gsize n_bytes, gsize index)
+/* The byte at a place as libyaml counts it: lines and letters from 0. */
+static const char *byte_at(const char *text, gsize n_bytes, yaml_mark_t mark)
 {
-  return index < n_bytes && text[index] == '\t';
+  const char *c = text, *end = text + n_bytes;
+  for (gsize line = 0; line < mark.line && c < end; line++) {
+    const char *next = memchr(c, '\n', (gsize)(end - c));
+    c = next ? next + 1 : end;
+  }
+  for (gsize column = 0; column < mark.column && c < end && *c != '\n'; column++)
+    c = g_utf8_next_char(c);
+  return MIN(c, end);
+}
+
+static gboolean line_has(const char *at, const char *text, const char *end, const char *what)
+{
+  const char *begin = at;
+  while (begin > text && begin[-1] != '\n')
+    begin--;
+  const char *close = memchr(at, '\n', (gsize)(end - at));
+  return g_strstr_len(begin, (close ? close : end) - begin, what) != NULL;
+}
+
+/* What most likely is wrong there, in the words of who writes such files; NULL: no idea. */
+static const char *likely_cause(const char *problem, const char *at, const char *text, const char *end)
+{
+  static const struct {
+    const char *problem, *cause;
+  } known[] = {
+    {"mapping values are not allowed", "a text that holds \": \" stands in quotes; a map within a line in { }"},
+    {"unknown escape", "in double quotes a backslash is written twice; single quotes take it as it is"},
+    {"incompatible YAML", "YAML 1.1 and 1.2 are read; leave the %YAML line out"},
+    {"<document start>", "the pipeline has ended before this: is there a } or ] too many?"},
+    {"expected ':'", "the \":\" of a key is missing, or the key is longer than 1,024 bytes"},
+  };
+  char c = at < end ? *at : 0;
+  if (c == '\t' || strstr(problem, "tab"))
+    return "a tab cannot indent: use spaces";
+  if (line_has(at, text, end, "\xc2\xa0"))
+    return "this line holds a no-break space (U+00A0), which is no space: type it anew";
+  if (end - at >= 3 && memcmp(at, "\xef\xbb\xbf", 3) == 0)
+    return "a byte order mark (U+FEFF) stands here, which nobody sees: delete it";
+  if (c == '@' || c == '`')
+    return "a text that begins with @ or ` stands in quotes";
+  if ((c == '}' || c == ']') && strstr(problem, "expected key"))
+    return "there is a } or ] too many";
+  for (guint i = 0; i < G_N_ELEMENTS(known); i++) {
+    if (strstr(problem, known[i].problem))
+      return known[i].cause;
+  }
+  return NULL;
 }
 
 static void syntax_fault(WeftDiagnostics *diagnostics, const yaml_parser_t *parser, const char *text, gsize n_bytes)
@@ -333,10 +382,58 @@ static void syntax_fault(WeftDiagnostics *diagnostics, const yaml_parser_t *pars
   WeftDiagnostic *diagnostic =
       weft_diagnostics_add(diagnostics, "syntax", (guint)mark.line + 1, (guint)mark.column + 1, "not YAML: %s%s%s",
                            problem, parser->context ? ", " : "", parser->context ? parser->context : "");
-  if (tab_at(text, n_bytes, mark.index) || strstr(problem, "tab"))
-    weft_diagnostic_hint(diagnostic, "a tab cannot indent: use spaces");
+  const char *cause = likely_cause(problem, byte_at(text, n_bytes, mark), text, text + n_bytes);
+  guint began = (guint)parser->context_mark.line + 1;
+  if (cause)
+    weft_diagnostic_hint(diagnostic, "%s", cause);
+  else if (parser->context && strstr(parser->context, "quoted"))
+    weft_diagnostic_hint(diagnostic, "the quote in line %u, column %u, is not closed", began,
+                         (guint)parser->context_mark.column + 1);
+  else if (parser->context && strstr(parser->context, "flow"))
+    weft_diagnostic_hint(diagnostic, "a comma or the closing %s of line %u is missing before this",
+                         strstr(parser->context, "mapping") ? "}" : "]", began);
   else if (parser->context && parser->context_mark.line != mark.line)
-    weft_diagnostic_hint(diagnostic, "it began in line %u: look at the indentation", (guint)parser->context_mark.line + 1);
+    weft_diagnostic_hint(diagnostic, "it began in line %u: look at the indentation", began);
+}
+
+/* What a file that is not UTF-8 is instead, as far as its first bytes tell. */
+static const char *other_format(const char *text, gsize n_bytes)
+{
+  static const struct {
+    const char *bytes, *name;
+  } known[] = {{"\xff\xfe", "UTF-16"}, {"\xfe\xff", "UTF-16"}, {"\x1f\x8b", "compressed (gzip)"},
+               {"\x28\xb5\x2f\xfd", "compressed (zstd)"}, {"PK\x03\x04", "a ZIP file"}, {"\x7f" "ELF", "a program"}};
+  for (guint i = 0; i < G_N_ELEMENTS(known); i++) {
+    if (n_bytes >= strlen(known[i].bytes) && memcmp(text, known[i].bytes, strlen(known[i].bytes)) == 0)
+      return known[i].name;
+  }
+  return NULL;
+}
+
+static gboolean unsound(const char *text, gsize n_bytes, const char *bad, WeftDiagnostics *diagnostics)
+{
+  guint line = 1;
+  const char *begin = text, *other = other_format(text, n_bytes);
+  for (const char *c = text; c < bad; c++) {
+    if (*c == '\n') {
+      line++;
+      begin = c + 1;
+    }
+  }
+  guint column = (guint)g_utf8_strlen(begin, bad - begin) + 1, byte = (guchar)*bad;
+  if (other)
+    weft_diagnostic_hint(weft_diagnostics_add(diagnostics, "utf-8", line, column, "the file is %s, and no UTF-8 text", other),
+                         "save it as UTF-8");
+  else if (byte == 0)
+    weft_diagnostic_hint(weft_diagnostics_add(diagnostics, "zero-byte", line, column, "a zero byte stands here"),
+                         "the file is damaged, or no text");
+  else if (byte < 0x80)
+    weft_diagnostic_hint(weft_diagnostics_add(diagnostics, "control", line, column, "a control character (0x%02x) stands "
+                                              "here", byte), "delete it");
+  else
+    weft_diagnostic_hint(weft_diagnostics_add(diagnostics, "utf-8", line, column, "not UTF-8: byte 0x%02x", byte),
+                         "save the file as UTF-8");
+  return FALSE;
 }
 
 static gboolean bytes_are_sound(const char *text, gsize n_bytes, WeftDiagnostics *diagnostics)
@@ -347,19 +444,12 @@ static gboolean bytes_are_sound(const char *text, gsize n_bytes, WeftDiagnostics
     return FALSE;
   }
   const char *bad = NULL;
-  if (g_utf8_validate_len(text, n_bytes, &bad))
-    return TRUE;
-  guint line = 1;
-  const char *begin = text;
-  for (const char *c = text; c < bad; c++) {
-    if (*c == '\n') {
-      line++;
-      begin = c + 1;
-    }
+  gboolean sound = g_utf8_validate_len(text, n_bytes, &bad);
+  for (const char *c = text; c < bad; c++) { /* all of it where it is sound */
+    if (((guchar)*c < 0x20 && *c != '\t' && *c != '\n' && *c != '\r') || *c == 0x7f)
+      return unsound(text, n_bytes, c, diagnostics);
   }
-  weft_diagnostics_add(diagnostics, "utf-8", line, (guint)g_utf8_strlen(begin, bad - begin) + 1,
-                       "not UTF-8: byte 0x%02x", (guint)(guchar)*bad);
-  return FALSE;
+  return sound || unsound(text, n_bytes, bad, diagnostics);
 }
 
 static void build(Builder *builder, yaml_parser_t *parser, const char *text, gsize n_bytes)

@@ -56,7 +56,8 @@ def check_golden(validator, folder):
             continue
         errors = [error.message for error in validator.iter_errors(tree)]
         good = "nothing is wrong" in words
-        bad = any(STRUCTURAL.search(line) for line in words.splitlines() if "warning:" not in line)
+        bad = any(STRUCTURAL.search(line) for line in words.splitlines()
+                  if "warning:" not in line and ": parameter \"" not in line)  # parameters are in the schema of `weft` alone
         if good and errors:
             failures.append(f"{path.name}: is good, and the schema says {errors[0]}")
         if bad and not errors:

@@ -116,7 +116,7 @@ static void test_pipeline_syntax(void)
   expect(HEAD "? [a, b]\n: 1\n", "complex-key", 3, 3);
   expect(HEAD "inputs: {a: {type: \"te\\0xt\"}}\n", "zero-byte", 3, 20);
   expect("weft: 1\nname: \"\xff\"\n", "utf-8", 2, 8);
-  expect_at("weft: 1\0\n", 9, "utf-8", 1, 8);
+  expect_at("weft: 1\0\n", 9, "zero-byte", 1, 8);
   expect("weft: 1\nname: ${X}\n" BODY, "variable", 2, 7);
 }
 

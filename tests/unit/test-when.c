@@ -114,8 +114,6 @@ static void test_when_syntax(void)
   refuse("any(words, more)", 0, "when: expected a value (an input, NODE.PORT, context.KEY, a number, a text in quotes, true "
                                 "or false), found \"any\"");
   refuse("g.label not g.loud", 12, "when: expected \"in\" behind \"not\", found \"g.loud\"");
-  refuse("", 0, "when: expected a value (an input, NODE.PORT, context.KEY, a number, a text in quotes, true or false), found "
-                "the end");
 }
 
 static void test_when_names(void)

@@ -61,6 +61,28 @@ static weft_status colour_process(void *instance, struct weft_call *call)
   return WEFT_OK;
 }
 
+static weft_status drop_ports(void *instance, struct weft_setup *setup, struct weft_ports *out)
+{
+  static const struct weft_rows_term rows = {0, WEFT_COUNT_ROWS, 1};
+  static const struct weft_port samples = {.name = "samples", .dtype = {WEFT_DTYPE_FLOAT, 32, 1}, .rank = 2,
+                                           .dims = {-1, 1}, .n_split_levels = 1, .rows_kind = WEFT_ROWS_EXACT,
+                                           .n_terms = 1, .terms = &rows};
+  out->outputs = &samples;
+  out->n_outputs = 1;
+  return WEFT_OK;
+}
+
+static weft_status drop_process(void *instance, struct weft_call *call)
+{
+  for (uint32_t i = 0; call->outputs[0].wanted && i < call->n_items; i++) {
+    struct weft_rows from = weft_rows_of(call->inputs[0], i), to = weft_rows_of(&call->outputs[0].tensor, i);
+    if (to.end > to.begin)
+      memcpy((float *)call->outputs[0].tensor.data + to.begin, (const float *)call->inputs[0]->data + from.begin,
+             (size_t)(to.end - to.begin) * sizeof(float));
+  }
+  return WEFT_OK;
+}
+
 static weft_status celsius_ports(void *instance, struct weft_setup *setup, struct weft_ports *out)
 {
   static const struct weft_port value = {.name = "value", .dtype = {WEFT_DTYPE_FLOAT, 32, 1}, .rank = 1, .dims = {-1}};
@@ -160,12 +182,16 @@ static const struct weft_node *get_node(const char *node_id)
                                           activate,      colour_process, deactivate, plain_destroy};
   static const struct weft_node celsius = {sizeof celsius, 0,         plain_create,    celsius_ports,
                                            activate,       celsius_process, deactivate, plain_destroy};
+  static const struct weft_node drop = {sizeof drop, 0,         plain_create,    drop_ports,
+                                        activate,    drop_process, deactivate, plain_destroy};
   static const struct weft_node resample = {sizeof resample, 0,         resample_create,  resample_ports,
                                             activate,        resample_process, deactivate, resample_destroy};
   if (strcmp(node_id, "bgr-to-rgb") == 0)
     return &colour;
   if (strcmp(node_id, "to-celsius") == 0)
     return &celsius;
+  if (strcmp(node_id, "drop-rate") == 0)
+    return &drop;
   return strcmp(node_id, "resample") == 0 ? &resample : NULL;
 }
 
