@@ -96,13 +96,15 @@ static void push_value(Checker *checker, guint i)
   const WeftWhenStep *step = step_at(checker, i);
   const WeftReference *reference = weft_reference_at(checker->when->references, step->index);
   const WeftStep *source = reference->step < 0 ? NULL : &checker->builder->revision->steps[reference->step];
-  if (step->alone && !reference->port && source && source->input) {
+  gboolean asks = step->alone && source && (reference->was_input || (!reference->port && source->input));
+  int output = asks && source->input ? reference->step
+                                     : weft_reference_output(checker->builder, reference, checker->step->name);
+  if (asks && output >= 0) {
     checker->out[i].op = WEFT_CONDITION_PRESENT;
-    checker->out[i].index = (guint)reference->step;
+    checker->out[i].index = (guint)output;
     push(checker, (Operand){.type = TYPE_BOOL, .step = i});
     return;
   }
-  int output = weft_reference_output(checker->builder, reference, checker->step->name);
   if (output < 0 || !source || !source->offers) {
     checker->failed = TRUE;
     push(checker, (Operand){.type = TYPE_ANY, .step = i});
@@ -319,11 +321,12 @@ void weft_step_place_condition(const WeftBuilder *builder, const WeftStep *step,
   const WeftWhen *when = step->node && step->node->policy ? step->node->policy->when : NULL;
   for (guint i = 0; when && i < step->condition.n_steps; i++) {
     struct weft_condition_step *one = (struct weft_condition_step *)&step->condition.steps[i];
-    if (one->op != WEFT_CONDITION_VALUE)
+    if (one->op != WEFT_CONDITION_VALUE && one->op != WEFT_CONDITION_PRESENT)
       continue;
     guint reference = g_array_index(when->steps, WeftWhenStep, i).index;
     const WeftStep *source = &builder->revision->steps[weft_reference_at(when->references, reference)->step];
-    one->index = weft_step_value(builder, source, one->index);
+    if (one->op == WEFT_CONDITION_VALUE || source->node) /* an input is there or not before any reader runs */
+      one->index = weft_step_value(builder, source, one->index);
     values[one->index].wanted = 1;
   }
 }

@@ -230,6 +230,7 @@ static gboolean rename_reference(const Inliner *inliner, const Sub *sub, WeftRef
                          "refer to it as \"%s\"", reference->name);
     return FALSE;
   }
+  reference->was_input = !reference->port;
   set_name(reference, g_strdup(bound->name));
   if (!is_input)
     reference->port = bound->port;

@@ -59,6 +59,7 @@ typedef struct {
   char *name;           /* before the first dot; NULL: no text (reported) */
   const char *port;     /* after it, within at's text; NULL: the main port */
   int step;             /* that `name` names; -1: none (reported) */
+  gboolean was_input;   /* the bare name of a sub-pipeline's input: alone in `when` it asks whether that is there */
 } WeftReference;
 
 typedef struct {

@@ -48,6 +48,26 @@ static void test_service_refuses(void)
   expect_refusal("de", "We cannot help with that.");
 }
 
+/* A sub-pipeline asks whether its input is there, which is an output of the outer file. */
+static void test_service_presence_inside(void)
+{
+  g_free(cli_write("inner.yaml", "weft: 1\nname: inner\ninputs: {t: {type: text}, v: {type: text, optional: true}}\n"
+                                 "assets: {replies: replies.yaml}\nnodes:\n"
+                                 "  yes: {use: template@^1, in: t, when: v, params: {text: replies.human}}\n"
+                                 "  no: {use: template@^1, in: t, when: not v, params: {text: replies.human}}\n"
+                                 "outputs: {yes: yes.text, no: no.text}\n", -1));
+  g_free(cli_write("outer.yaml", "weft: 1\nname: outer\ninputs: {words: {type: text}, voice: {type: audio, optional: true}}\n"
+                                 "models: {asr: models/asr}\nnodes:\n  hear: {use: wav2vec2-ctc@^1, model: asr, in: voice}\n"
+                                 "  sub: {use: ./inner.yaml, in: {t: words, v: hear.text}}\n"
+                                 "outputs: {yes: sub.yes, no: sub.no}\n", -1));
+#define OUTER "run", "WORK/outer.yaml", "--catalogue", "WORK/catalogue", "--isolate", "none", "--words", "hello"
+  g_auto(CliResult) without = cli_weft(NULL, OUTER, NULL);
+  g_auto(CliResult) with = cli_weft(NULL, OUTER, "--voice", "DIGITS/seven.wav", NULL);
+  g_assert_cmpstr(without.out, ==, "yes          null\nno           {\"\":\"One moment please.\"}\n");
+  g_assert_cmpstr(with.out, ==, "yes          {\"\":\"One moment please.\"}\nno           null\n");
+#undef OUTER
+}
+
 static void copy_pipeline(void)
 {
   g_autofree char *path = g_test_build_filename(G_TEST_DIST, "tests", "golden", "pipelines", "service.yaml", NULL);
@@ -73,6 +93,7 @@ int main(int argc, char **argv)
   g_test_add_func("/service/check", test_service_check);
   g_test_add_func("/service/answers", test_service_answers);
   g_test_add_func("/service/refuses", test_service_refuses);
+  g_test_add_func("/service/presence-inside", test_service_presence_inside);
   int code = g_test_run();
   cli_fixture_end();
   return code;
