@@ -248,11 +248,7 @@ char **weft_artifact_check(const WeftArtifactRow *row)
   GPtrArray *problems = g_ptr_array_new();
   for (guint i = 0; i < row->files->len; i++) {
     const WeftArtifactFile *file = row->files->pdata[i];
-    g_autofree char *linked = g_build_filename(row->path, file->name, NULL);
     check_file(file->path, file, problems);
-    if (row->kind == WEFT_ARTIFACT_MODEL && weft_model_file_counts(file->name) && access(linked, R_OK) != 0)
-      g_ptr_array_add(problems, g_strdup_printf("%s: is not in the model's folder (%s): %s; add the model again",
-                                                file->name, linked, g_strerror(errno)));
   }
   g_ptr_array_add(problems, NULL);
   return (char **)g_ptr_array_free(problems, FALSE);

@@ -3,8 +3,8 @@
  * @file artifact.h
  * Models, assets and pipelines of a catalogue: named, versioned and digested.
  * Their files lie in the store, each once however many artifacts hold it; a
- * model has a folder of links to them besides, FOLDER/models/DIGEST, so that
- * it is read like any other model folder. Rows are written through a registrar
+ * model has a folder of links to them besides, FOLDER/models/DIGEST, for whoever
+ * wants a model folder; Weft itself reads the store. Rows are written through a registrar
  * (one writer at a time), read through the search order.
  *
  *     r = weft_registrar_open(folder, FALSE, &error);

@@ -16,18 +16,10 @@ WeftArtifactRow *weft_resolve_artifact(WeftBuilder *builder, WeftArtifactKind ki
   g_autoptr(GError) error = NULL;
   g_auto(GStrv) parts = g_strsplit(at->text, "@", 2);
   WeftArtifactRow *row = weft_artifact_find(builder->catalogue, kind, parts[0], parts[1], &error);
-  if (row && (kind != WEFT_ARTIFACT_MODEL || g_file_test(row->path, G_FILE_TEST_IS_DIR)))
-    return row;
-  const char *kind_name = weft_artifact_kind_name(kind);
-  WeftDiagnostic *fault =
-      row ? weft_fault(builder->diagnostics, at, "artifact", "%s: the folder of %s %s@%s is gone, \"%s\"", what, kind_name,
-                       row->name, row->version, row->path)
-          : weft_fault(builder->diagnostics, at, "artifact", "%s: %s", what, error->message);
   if (row)
-    weft_diagnostic_hint(fault, "whatever next writes the catalogue makes it again, such as `weft %s add`", kind_name);
-  else
-    weft_diagnostic_hint(fault, "a path is told from a name by a / or a file ending: ./%s", parts[0]);
-  weft_artifact_row_free(row);
+    return row;
+  WeftDiagnostic *fault = weft_fault(builder->diagnostics, at, "artifact", "%s: %s", what, error->message);
+  weft_diagnostic_hint(fault, "a path is told from a name by a / or a file ending: ./%s", parts[0]);
   return NULL;
 }
 

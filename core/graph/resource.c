@@ -125,6 +125,19 @@ static weft_status read_file(struct weft_step_setup *self, const Place *place, g
   return WEFT_OK;
 }
 
+/* Where a model's file lies: of the catalogue's in the store. Caller frees with g_free. */
+static char *model_path(const struct weft_step_setup *self, const char *name)
+{
+  const WeftRevision *revision = self->builder->revision;
+  const WeftArtifactRow *row = revision->model_rows[self->step->node->model];
+  for (guint i = 0; row && i < row->files->len; i++) {
+    const WeftArtifactFile *file = row->files->pdata[i];
+    if (strcmp(file->name, name) == 0)
+      return g_strdup(file->path);
+  }
+  return g_build_filename(revision->model_folders[self->step->node->model], name, NULL);
+}
+
 static weft_status open_model(struct weft_step_setup *self, const char *name, guint32 flags, const Bytes **out)
 {
   if (!self->step->node || self->step->node->model < 0) {
@@ -133,8 +146,7 @@ static weft_status open_model(struct weft_step_setup *self, const char *name, gu
     return fail(&self->setup, WEFT_BAD_CONFIG, "the node has no model, and so no \"model/%s\"", name);
   }
   const WeftModel *model = weft_model_at(self->builder->pipeline, self->step->node->model);
-  g_autofree char *path =
-      g_build_filename(self->builder->revision->model_folders[self->step->node->model], name, NULL);
+  g_autofree char *path = model_path(self, name);
   *out = g_hash_table_lookup(self->builder->revision->files, path);
   if (*out)
     return WEFT_OK;

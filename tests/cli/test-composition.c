@@ -57,6 +57,10 @@ static void test_composition_models(void)
   check("model list", 0, "head  1.2.0", "");
   check("model show vti", 1, "", "did you mean \"vit\"?");
   check("model check vit", 0, "good, 3 files", "");
+  check("catalogue export exported", 0, "exported to exported", ""); /* without folders of links */
+  check("run 'picture:image ! vit@1 model=vit@^1 port=pooled ! classifier@1 model=head' --picture DIGITS/seven.png "
+        "--catalogue exported", 0, "classifier   7", "");
+  check("model check vit --catalogue exported", 0, "good, 3 files", "");
   check("model show head@^2", 1, "", "but not in a version ^2; there is 1.2.0");
   check("model show head@x", 2, "", "is not a version range");
   check("model digest DIGITS", 1, "", "is no model folder");

@@ -299,6 +299,7 @@ static void test_artifact_is_repaired(Fixture *f, gconstpointer unused)
   g_assert_no_error(error);
   g_auto(GStrv) problems = weft_artifact_check(model);
   g_assert_null(problems[0]);
+  g_assert_cmpint(access(link, F_OK), ==, 0);
   g_assert_cmpint(access(stray, F_OK), !=, 0);
   check_missing(WEFT_ARTIFACT_ASSET, "rules", NULL, "there is no asset \"rules\"");
 }
