@@ -75,7 +75,7 @@ void rig_run(Rig *rig, const char *pipeline, const char *isolate)
     return;
   }
   WeftLiveOptions live_options = {.for_ns = rig->for_ns, .n_in_flight = rig->n_in_flight, .window = on_window,
-                                  .event = on_event, .data = rig, .want_answers = TRUE};
+                                  .event = on_event, .data = rig, .want_answers = !rig->quiet};
   g_autoptr(WeftLive) live = weft_live_new(session, &live_options, &error);
   if (live) {
     weft_live_stats(live, &rig->stats);

@@ -26,6 +26,7 @@ typedef struct {
   char *error;      /* of the run, or of set-up; NULL: none */
   void (*each)(const RigWindow *window, const json_t *answer); /* in: also called; NULL: windows are kept only */
   gboolean forget;  /* in: windows are not kept */
+  gboolean quiet;   /* in: no answers are made */
 } Rig;
 
 /** Installs the plugins; argv of main. */

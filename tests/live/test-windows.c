@@ -2,6 +2,8 @@
 /* Windows of streams whose rows say when they happened: which rows stand in which window, and what was missing. */
 #include "rig.h"
 
+#include "hosttable.h"
+#include <malloc.h>
 #include <string.h>
 
 #define S G_GINT64_CONSTANT(1000000000)
@@ -253,6 +255,43 @@ static void test_windows_deadline(void)
   rig_clear(&rig);
 }
 
+static struct {
+  guint n;
+  guint64 mem_count;
+  gsize in_use;
+} steady;
+
+static void see_memory(const RigWindow *window, const json_t *answer)
+{
+  if (++steady.n == 200) {
+    steady.mem_count = weft_mem_count();
+    steady.in_use = mallinfo2().uordblks;
+  }
+  if (steady.n < 2000)
+    return;
+  g_assert_cmpuint(weft_mem_count(), ==, steady.mem_count);
+  g_assert_cmpuint(mallinfo2().uordblks, ==, steady.in_use);
+}
+
+/* Where no answers are printed, a window takes no memory that was not there before. */
+static void test_windows_steady(void)
+{
+  Rig rig = {.each = see_memory, .forget = TRUE, .quiet = TRUE};
+  g_autofree char *path = rig_path("steady.jsonl");
+  g_autofree char *text = g_strdup_printf(
+    HEAD "inputs:\n  a: {type: series, " TICKS " {rate: 1000, length: 2000}}, window: 1 s}\n"
+         "  b: {type: series, " TICKS " {rate: 0.4, jitter: 1, length: 2000}}, optional: true}\n"
+         "nodes:\n  look: {use: look@^1, in: {a: a, b: b}, isolate: false}\n  save: {use: jsonl, in: {seen: look}}\n"
+         "outputs: {seen: look.seen}\nsinks: {log: {from: save, to: %s}}\n", path);
+  run(&rig, text);
+  g_assert_cmpuint(steady.n, ==, 2000);
+  g_autofree char *log = NULL;
+  gsize n_bytes = 0;
+  g_assert_true(g_file_get_contents(path, &log, &n_bytes, NULL));
+  g_assert_cmpuint(n_bytes, >, 2000 * 50);
+  rig_clear(&rig);
+}
+
 int main(int argc, char **argv)
 {
   rig_begin(argc, argv);
@@ -271,6 +310,7 @@ int main(int argc, char **argv)
   g_test_add_func("/live-windows/real-time", test_windows_real_time);
   g_test_add_func("/live-windows/in-flight", test_windows_in_flight);
   g_test_add_func("/live-windows/deadline", test_windows_deadline);
+  g_test_add_func("/live-windows/steady", test_windows_steady);
   int code = g_test_run();
   rig_end();
   return code;
