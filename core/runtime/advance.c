@@ -582,5 +582,5 @@ void weft_frame_advance_job(struct weft_pool_job *job)
 {
   struct weft_frame *frame = (struct weft_frame *)job;
   if (weft_frame_advance(frame))
-    frame->done(frame, frame->done_data);
+    weft_late_finish(frame);
 }

@@ -249,6 +249,28 @@ void weft_batch_leave_beside(struct batcher *batcher)
   go(batcher, inner, 0);
 }
 
+static uint64_t patience(const struct batcher *batcher)
+{
+  uint64_t ns = 4 * batcher->ns_usual;
+  return ns > WEFT_BATCH_PATIENCE_NS ? ns : WEFT_BATCH_PATIENCE_NS;
+}
+
+/* The call before does not end (a helper that is stopped, perhaps): the queue of a parallel node goes beside it. */
+static struct weft_frame *lose_patience(struct batcher *batcher, uint64_t now, uint64_t *due)
+{
+  if (!batcher->first) {
+    batcher->watched = 0;
+    return NULL;
+  }
+  uint64_t at = batcher->first->t_arrived + patience(batcher);
+  struct weft_frame *inner = now >= at ? form(batcher, 1) : NULL;
+  batcher->n_beside += inner != NULL;
+  batcher->watched = batcher->first != NULL;
+  if (batcher->first)
+    *due = batcher->first->t_arrived + patience(batcher);
+  return inner;
+}
+
 /* No helper could be started, and the timer's thread runs no plugin: whoever waits here fails. */
 static void abandon(struct batcher *batcher, struct weft_frame *inner)
 {
@@ -275,9 +297,10 @@ uint64_t weft_batch_expire(struct weft_timer_entry *entry, uint64_t now)
   struct batcher *batcher = (struct batcher *)((char *)entry - offsetof(struct batcher, timer));
   struct gate *gate = batcher->node->gate;
   uint64_t due;
-  (void)now;
   pthread_mutex_lock(&gate->lock);
   struct weft_frame *inner = try_next(batcher, &due);
+  if (!inner && batcher->watched)
+    inner = lose_patience(batcher, now, &due);
   pthread_mutex_unlock(&gate->lock);
   if (inner && weft_pool_push(batcher->graph->runtime->pool, &inner->job))
     abandon(batcher, inner);
@@ -302,7 +325,7 @@ enum { ENTER_DOOR, ENTER_BESIDE, ENTER_QUEUED };
 
 static void queue(struct batcher *batcher, struct exec *exec, struct park *park)
 {
-  uint64_t now = batching_of(batcher)->wait_ns ? weft_clock_now() : 0;
+  uint64_t now = weft_clock_now();
   park->exec = exec;
   park->queued_ticks = weft_clock_ticks();
   park->queued = park->batched = 1;
@@ -325,6 +348,16 @@ static void queue(struct batcher *batcher, struct exec *exec, struct park *park)
   }
 }
 
+/* What a call takes, as far as this frame knows; at least `known`. */
+static uint64_t usual(const struct exec *exec, uint64_t known)
+{
+  const struct node_stat *stat = &exec->frame->stats[exec->index];
+  uint64_t n_calls = atomic_load_explicit(&stat->n_calls, memory_order_relaxed);
+  uint64_t ticks = atomic_load_explicit(&stat->ticks, memory_order_relaxed);
+  uint64_t ns = n_calls ? weft_clock_ns(ticks / n_calls) : 0;
+  return ns > known ? ns : known;
+}
+
 /* Which way: through the door, beside it, or into the queue. */
 static int enter(struct batcher *batcher, struct exec *exec, struct park *park)
 {
@@ -342,6 +375,12 @@ static int enter(struct batcher *batcher, struct exec *exec, struct park *park)
     queue(batcher, exec, park);
     batcher->waiting |= (uint32_t)open;
     inner = try_next(batcher, &due);
+    if (!batcher->waiting && batcher->first && !batcher->watched &&
+        !(batcher->node->flags & (NODE_ISOLATED | NODE_EXCLUSIVE))) {
+      batcher->ns_usual = usual(exec, batcher->ns_usual);
+      batcher->watched = 1;
+      due = batcher->first->t_arrived + patience(batcher);
+    }
   }
   pthread_mutex_unlock(&gate->lock);
   go(batcher, inner, due);

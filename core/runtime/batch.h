@@ -28,6 +28,9 @@
 /** A call of a parallel node that takes less than this is never worth waiting for. */
 #define WEFT_BATCH_WORTH_NS 20000u
 
+/** A call of a parallel node that takes longer than this, and than four times what is usual, is no longer waited for. */
+#define WEFT_BATCH_PATIENCE_NS 20000000u
+
 struct gate;
 struct node;
 struct exec;
@@ -40,6 +43,8 @@ struct batcher {
   struct node *node;
   uint32_t n_items_max;      /* of one call */
   uint32_t waiting;          /* the door is shut, but nobody is inside: the queue waits for the timer */
+  uint32_t watched;          /* the timer looks whether the queue has lost its patience */
+  uint64_t ns_usual;         /* of the last batch */
   uint32_t n_beside;         /* calls of a parallel node beside the one that has the door */
   _Atomic uint32_t splits;   /* its calls use the whole pool, so one at a time is best */
   struct part *first, *last; /* in order of arrival */

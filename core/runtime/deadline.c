@@ -82,6 +82,7 @@ static uint64_t earliest(struct weft_frame *frame)
     at = earlier(at, direct->kill_at);
     atomic_store(&frame->direct, direct);
   }
+  at = earlier(at, frame->late_at);
   return frame->policy ? earlier(at, weft_policy_next(frame)) : at;
 }
 
@@ -137,10 +138,15 @@ uint64_t weft_frame_expire(struct weft_timer_entry *entry, uint64_t now)
   int push = frame->n_flagged && end_calls(frame, now);
   if (frame->policy)
     push |= weft_policy_fire(frame, now);
-  uint64_t next = frame->n_live ? earliest(frame) : 0;
+  int late = weft_late_is_due(frame, now);
+  /* Without a live item a worker may still have to be killed, or the caller be answered. */
+  int ends = frame->finished || (!frame->n_live && !frame->flights && !frame->late_at && !atomic_load(&frame->direct));
+  uint64_t next = ends ? 0 : earliest(frame);
   pthread_mutex_unlock(&frame->lock);
   if (push)
     weft_pool_push(frame->graph->runtime->pool, &frame->job);
+  if (late)
+    weft_late_answer(frame);
   return next;
 }
 

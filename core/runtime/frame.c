@@ -38,6 +38,8 @@ static struct rooms lay_out(struct weft_frame *frame, const struct weft_graph *g
   frame->items = place(layout, n_items * sizeof *frame->items);
   frame->status = place(layout, n_items * sizeof *frame->status);
   frame->call_status = place(layout, n_items * sizeof *frame->call_status);
+  frame->late_status = place(layout, n_items * sizeof *frame->late_status);
+  frame->late_live = place(layout, n_items);
   frame->failed_node = place(layout, n_items * sizeof *frame->failed_node);
   frame->absences = place(layout, n_items * sizeof *frame->absences);
   frame->list = place(layout, n_items * sizeof *frame->list);
@@ -198,49 +200,37 @@ void weft_frame_end(struct weft_frame *frame, uint32_t item, weft_status status,
 
 weft_status weft_frame_status(const struct weft_frame *frame, uint32_t item)
 {
-  return frame->status[item];
+  return frame->answered ? frame->late_status[item] : frame->status[item];
 }
 
 const char *weft_frame_message(const struct weft_frame *frame, uint32_t item)
 {
-  return frame->status[item] == WEFT_OK ? "" : frame->messages[item];
+  if (frame->answered && frame->late_live[item])
+    return frame->late_status[item] == WEFT_CANCELLED ? "the request was cancelled"
+                                                      : "the request's deadline has passed while a call did not end";
+  return weft_frame_status(frame, item) == WEFT_OK ? "" : frame->messages[item];
 }
 
 int32_t weft_frame_failed_node(const struct weft_frame *frame, uint32_t item)
 {
+  if (frame->answered && frame->late_live[item])
+    return -1;
   int32_t node = frame->failed_node[item];
   return node < 0 ? node : (int32_t)(frame->graph->nodes[node].spec - frame->graph->spec.nodes);
 }
 
 const struct weft_tensor *weft_frame_value(const struct weft_frame *frame, uint32_t value)
 {
+  if (frame->answered)
+    return NULL;
   uint8_t state = frame->value_state[value];
   return state == VALUE_FULL || state == VALUE_PARTIAL ? &frame->outputs[value].tensor : NULL;
 }
 
 uint64_t weft_frame_node_ns(const struct weft_frame *frame, uint32_t node)
 {
+  if (frame->answered)
+    return 0;
   const struct node_stat *stat = &frame->stats[frame->graph->place[node]];
   return stat->last_use == frame->use ? weft_clock_ns(stat->last_ticks) : 0;
-}
-
-void weft_frame_release(struct weft_frame *frame)
-{
-  struct weft_graph *graph = frame->graph;
-  if (graph->store)
-    weft_store_leave(frame);
-  if (frame->timed)
-    weft_timer_disarm(graph->runtime->timer, &frame->timer);
-  frame->timed = 0;
-  weft_region_reset(frame->arena, frame->arena_start);
-  for (uint32_t i = 0; i < graph->n_ranges; i++) {
-    weft_region_reset(frame->ranges[i].rows, 0);
-    if (frame->ranges[i].groups)
-      weft_region_reset(frame->ranges[i].groups, 0);
-  }
-  pthread_mutex_lock(&graph->lock);
-  frame->next_free = graph->free_frames;
-  graph->free_frames = frame;
-  graph->n_in_flight--;
-  pthread_mutex_unlock(&graph->lock);
 }

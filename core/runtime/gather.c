@@ -66,7 +66,7 @@ static weft_status join_groups(struct weft_frame *frame, const struct weft_reque
 {
   struct weft_output *output = &frame->outputs[v];
   output->tensor.n_groups = tally->n_groups;
-  if (tally->n_slots == 1) {
+  if (tally->n_slots == 1 && !frame->owns) {
     output->tensor.splits[1] = requests[tally->only].groups[v].splits;
     return WEFT_OK;
   }
@@ -92,7 +92,7 @@ static weft_status join(struct weft_frame *frame, const struct weft_request *req
   struct weft_output *output = &frame->outputs[v];
   /* One aligned blob is used where it lies. */
   const void *only = requests[tally->only].inputs[v].data;
-  if (tally->n_slots == 1 && (uintptr_t)only % WEFT_ALIGNMENT == 0) {
+  if (tally->n_slots == 1 && !frame->owns && (uintptr_t)only % WEFT_ALIGNMENT == 0) {
     output->tensor.data = (void *)(uintptr_t)only;
     return WEFT_OK;
   }

@@ -185,6 +185,7 @@ static void set_node(struct weft_graph *graph, uint32_t i, uint32_t index, uint3
     if (is_batching(from))
       set_batcher(graph, to);
   }
+  graph->in_process |= !from->worker;
   if (!from->worker && from->n_scratch_bytes > graph->n_scratch_bytes)
     graph->n_scratch_bytes = from->n_scratch_bytes;
 }
@@ -284,6 +285,7 @@ weft_status weft_graph_make(struct weft_runtime *runtime, const struct weft_grap
   graph->inner_gate = inner_gate;
   graph->n_frames_max = spec->n_frames_max ? spec->n_frames_max : WEFT_FRAMES_MAX;
   pthread_mutex_init(&graph->lock, NULL);
+  pthread_cond_init(&graph->returned, NULL);
   if (!allocate(graph)) {
     weft_graph_free(graph);
     return WEFT_NO_MEMORY;
@@ -310,6 +312,7 @@ void weft_graph_free(struct weft_graph *graph)
 {
   if (!graph)
     return;
+  weft_late_drain(graph);
   for (uint32_t i = 0; i < graph->n_batchers; i++) {
     weft_timer_disarm(graph->runtime->timer, &graph->batchers[i].timer);
     weft_graph_free(atomic_load(&graph->batchers[i].inner));
@@ -328,6 +331,7 @@ void weft_graph_free(struct weft_graph *graph)
     weft_frame_free(frame);
   }
   weft_policies_free(graph);
+  pthread_cond_destroy(&graph->returned);
   pthread_mutex_destroy(&graph->lock);
   weft_mem_free(graph->inner_spec);
   weft_mem_free(graph->batchers);

@@ -149,6 +149,9 @@ static void finish(struct weft_frame *inner, struct exec *exec)
     weft_exec_commit(exec);
   leave_frames(inner);
   inner->batch_end = weft_clock_ticks();
+  pthread_mutex_lock(&batcher->node->gate->lock);
+  batcher->ns_usual = weft_clock_ns(inner->batch_end - inner->batch_begin);
+  pthread_mutex_unlock(&batcher->node->gate->lock);
   if (inner->batch_beside)
     weft_batch_leave_beside(batcher);
   else

@@ -117,6 +117,9 @@ struct weft_graph {
   pthread_mutex_t lock; /* all below */
   struct weft_frame *free_frames, *all_frames;
   uint32_t n_frames, n_in_flight;
+  uint32_t n_late; /* answered, but not returned; then `returned` */
+  pthread_cond_t returned;
+  uint32_t in_process; /* a node whose call nobody can end */
   uint64_t n_taken; /* frames so far */
   weft_trace trace;
   void *trace_data;
@@ -215,6 +218,16 @@ struct weft_frame {
   struct part *batches; /* parts in calls with those of other frames */
   uint32_t n_flags;     /* items flagged, ever */
   struct weft_timer_entry timer;
+  /* late.c; under the lock. The caller reads `answered` after it was told. */
+  uint32_t owns;     /* nothing of the request is borrowed */
+  uint32_t waits;    /* a caller of run waits: told by whoever has news, the timer too */
+  uint32_t pushed;   /* `done` is to be called from now on */
+  uint32_t finished; /* its last call has returned */
+  uint32_t answered, released;
+  uint64_t late_at;
+  weft_status *late_status; /* [items] what the caller sees once answered */
+  uint8_t *late_live;
+  struct weft_pool_job late_job;
   struct frame_policy *policy; /* NULL: no node has one */
 };
 
@@ -257,6 +270,23 @@ void weft_frame_direct_ends(struct weft_frame *frame, struct park *park);
 int weft_frame_call_ends(struct weft_frame *frame);
 /* With the frame's lock: puts the park among those that are ready. 1: the frame was parked and the caller must push it. */
 int weft_frame_ready(struct weft_frame *frame, struct park *park);
+
+/* late.c */
+/* A call that goes on that long after the deadline of its request is no longer waited for. */
+#define WEFT_LATE_GRACE_NS 5000000u
+/* Copies what the runner of a frame with deadlines might read after its caller has been answered. */
+void weft_late_own(struct weft_frame *frame);
+/* With the lock: 1: the caller is to be answered now (weft_late_answer, without the lock). */
+int weft_late_is_due(struct weft_frame *frame, uint64_t now);
+void weft_late_answer(struct weft_frame *frame);
+/* The frame has run: calls `done` unless that has been done. */
+void weft_late_finish(struct weft_frame *frame);
+/* Gives the frame to a helper. Errors: WEFT_UNAVAILABLE. */
+weft_status weft_late_push(struct weft_frame *frame);
+/* Waits until no helper has a frame of the graph. */
+void weft_late_drain(struct weft_graph *graph);
+/* Runs the frame on a helper and waits until it has ended or is late. */
+weft_status weft_late_run(struct weft_frame *frame);
 
 /* trace.c */
 /* The frame, which is traced, ends its call of the node, which took `ticks`. */

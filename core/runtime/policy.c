@@ -221,7 +221,7 @@ static uint32_t run_index(const struct weft_frame *frame, uint32_t node)
 
 int weft_frame_degraded(const struct weft_frame *frame, uint32_t item)
 {
-  return frame->policy ? frame->policy->degraded[item] : 0;
+  return frame->policy && !frame->answered ? frame->policy->degraded[item] : 0;
 }
 
 static enum weft_passage passage_of(const struct weft_frame *frame, uint32_t i, uint32_t item)
@@ -249,6 +249,10 @@ void weft_frame_note(const struct weft_frame *frame, uint32_t node, uint32_t ite
 {
   uint32_t i = run_index(frame, node);
   *out = (struct weft_note){.message = ""};
+  if (frame->answered) {
+    out->passage = WEFT_PASSAGE_ENDED;
+    return;
+  }
   if (!(frame->graph->nodes[i].flags & NODE_POLICY)) {
     out->passage = passage_of(frame, i, item);
     return;
@@ -269,6 +273,8 @@ enum weft_absence weft_frame_absence(const struct weft_frame *frame, uint32_t no
 {
   const struct weft_graph *graph = frame->graph;
   uint32_t i = run_index(frame, node), value = graph->nodes[i].spec->inputs[k];
+  if (frame->answered)
+    return WEFT_ABSENCE_NONE;
   if (value == WEFT_VALUE_STATE)
     return WEFT_ABSENCE_NEVER;
   if (weft_is_present(frame, graph->inputs[graph->nodes[i].first_input + k], item))

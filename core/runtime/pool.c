@@ -16,6 +16,9 @@
 /* A join that waits for a claimed chunk polls that long; the helper may have lost its core. */
 #define JOIN_SPIN_NS 40000u
 
+/* A helper that waits that long for a claimed chunk is replaced meanwhile: who holds the chunk may be stopped. */
+#define JOIN_PATIENCE_NS 5000000u
+
 /*
  * An operation is a place that is used again and again and never freed, so a
  * helper that comes late reads old values at worst: its claim fails, because
@@ -35,6 +38,20 @@ struct operation {
   pthread_cond_t done;
 } __attribute__((aligned(128)));
 
+/*
+ * One thread. A spare (rank k > 0) works while k or more helpers are blocked.
+ * Each sleeps on a condition of its own: with one that several wait for, who
+ * signals would wait for a thread that was woken and is stopped.
+ */
+struct helper {
+  pthread_t thread;
+  struct weft_pool_impl *pool;
+  uint32_t rank;
+  pthread_cond_t wake;
+  int sleeps, listed;     /* pool's lock, as below */
+  struct helper *sleeper; /* the next in the pool's list */
+};
+
 struct weft_pool_impl {
   struct operation operations[N_OPERATIONS];
   _Atomic uint32_t n_open;     /* operations with chunks to claim */
@@ -44,15 +61,18 @@ struct weft_pool_impl {
   _Atomic uint32_t stopping;
   uint32_t n_threads;
   pthread_mutex_t lock;        /* queue, starting, sleeping */
-  pthread_cond_t wake;
   struct weft_pool_job *first, *last;
-  pthread_t helpers[WEFT_THREADS_MAX];
+  struct helper *sleepers; /* who slept last is woken first; a spare that is not needed sleeps outside the list */
+  _Atomic uint32_t n_blocked;
+  uint32_t n_spares; /* started */
+  struct helper helpers[WEFT_THREADS_MAX], spares[WEFT_THREADS_MAX];
 };
 
 static _Atomic(struct weft_pool_impl *) offered;
 /* Chunks run inside chunks would wait for helpers that wait for them. */
 static _Thread_local int inside;
 static _Thread_local uint64_t n_splits;
+static _Thread_local int is_helper;
 
 static inline void pause_a_little(void)
 {
@@ -145,46 +165,125 @@ static int do_something(struct weft_pool_impl *pool)
   return 1;
 }
 
+/* As many helpers are blocked as there are spares up to this one; a helper that is no spare is always needed. */
+static int is_needed(const struct helper *helper)
+{
+  return atomic_load(&helper->pool->n_blocked) >= helper->rank;
+}
+
 static int anything(struct weft_pool_impl *pool)
 {
   return atomic_load(&pool->n_open) || atomic_load(&pool->n_jobs);
 }
 
+/* With the lock, as below. */
+static void rouse(struct helper *helper)
+{
+  helper->sleeps = 0;
+  pthread_cond_signal(&helper->wake);
+}
+
+static void wake_locked(struct weft_pool_impl *pool, uint32_t n)
+{
+  for (; n && pool->sleepers; n--) {
+    struct helper *helper = pool->sleepers;
+    pool->sleepers = helper->sleeper;
+    helper->listed = 0;
+    atomic_fetch_sub(&pool->n_sleeping, 1);
+    rouse(helper);
+  }
+}
+
+/* Until there is something to do, and this helper is needed for it. 0: the pool ends. */
+static int sleep_a_while(struct helper *helper)
+{
+  struct weft_pool_impl *pool = helper->pool;
+  pthread_mutex_lock(&pool->lock);
+  while (!atomic_load(&pool->stopping) && (!is_needed(helper) || !anything(pool))) {
+    helper->sleeps = 1;
+    if (is_needed(helper)) {
+      helper->listed = 1;
+      helper->sleeper = pool->sleepers;
+      pool->sleepers = helper;
+      atomic_fetch_add(&pool->n_sleeping, 1);
+    } else if (anything(pool)) {
+      /* It was woken as if it were needed: what it was woken for is another's. */
+      wake_locked(pool, 1);
+    }
+    while (helper->sleeps)
+      pthread_cond_wait(&helper->wake, &pool->lock);
+  }
+  int stop = atomic_load(&pool->stopping) && !pool->first;
+  pthread_mutex_unlock(&pool->lock);
+  return !stop;
+}
+
 static void *helper_main(void *data)
 {
-  struct weft_pool_impl *pool = data;
+  struct helper *helper = data;
+  struct weft_pool_impl *pool = helper->pool;
   uint64_t idle_since = 0;
+  is_helper = 1;
   for (;;) {
-    if (do_something(pool)) {
+    if (is_needed(helper) && do_something(pool)) {
       idle_since = 0;
       continue;
     }
     uint64_t now = weft_clock_now();
     if (!idle_since)
       idle_since = now;
-    if (now - idle_since < IDLE_SPIN_NS && !atomic_load_explicit(&pool->stopping, memory_order_relaxed)) {
+    if (now - idle_since < IDLE_SPIN_NS && is_needed(helper) && !atomic_load_explicit(&pool->stopping, memory_order_relaxed)) {
       pause_a_little();
       continue;
     }
-    pthread_mutex_lock(&pool->lock);
-    atomic_fetch_add(&pool->n_sleeping, 1);
-    while (!anything(pool) && !atomic_load(&pool->stopping))
-      pthread_cond_wait(&pool->wake, &pool->lock);
-    atomic_fetch_sub(&pool->n_sleeping, 1);
-    int stop = atomic_load(&pool->stopping) && !pool->first;
-    pthread_mutex_unlock(&pool->lock);
-    if (stop)
+    if (!sleep_a_while(helper))
       return NULL;
     idle_since = 0;
   }
+}
+
+static int start_one(struct weft_pool_impl *pool, struct helper *helper, uint32_t rank)
+{
+  *helper = (struct helper){.pool = pool, .rank = rank};
+  pthread_cond_init(&helper->wake, NULL);
+  if (!pthread_create(&helper->thread, NULL, helper_main, helper))
+    return 1;
+  pthread_cond_destroy(&helper->wake);
+  return 0;
+}
+
+static void end_one(struct helper *helper)
+{
+  pthread_join(helper->thread, NULL);
+  pthread_cond_destroy(&helper->wake);
 }
 
 /* With the lock held. A thread that cannot be started is done without, as long as one runs. */
 static void start_locked(struct weft_pool_impl *pool)
 {
   uint32_t n = atomic_load(&pool->n_started);
-  while (n < pool->n_threads && !pthread_create(&pool->helpers[n], NULL, helper_main, pool))
-    atomic_store(&pool->n_started, ++n);
+  for (; n < pool->n_threads; n++) {
+    if (!start_one(pool, &pool->helpers[n], 0))
+      return;
+    atomic_store(&pool->n_started, n + 1);
+  }
+}
+
+void weft_pool_lend(struct weft_pool_impl *pool)
+{
+  pthread_mutex_lock(&pool->lock);
+  uint32_t n = atomic_fetch_add(&pool->n_blocked, 1) + 1;
+  if (pool->n_spares < n && pool->n_spares < WEFT_THREADS_MAX) {
+    pool->n_spares += (uint32_t)start_one(pool, &pool->spares[pool->n_spares], pool->n_spares + 1);
+  } else if (n <= pool->n_spares && pool->spares[n - 1].sleeps && !pool->spares[n - 1].listed) {
+    rouse(&pool->spares[n - 1]);
+  }
+  pthread_mutex_unlock(&pool->lock);
+}
+
+void weft_pool_return(struct weft_pool_impl *pool)
+{
+  atomic_fetch_sub(&pool->n_blocked, 1);
 }
 
 weft_status weft_pool_new(uint32_t n_threads, struct weft_pool_impl **out)
@@ -198,11 +297,14 @@ weft_status weft_pool_new(uint32_t n_threads, struct weft_pool_impl **out)
     n_threads = weft_cpus_available();
   pool->n_threads = n_threads > WEFT_THREADS_MAX ? WEFT_THREADS_MAX : n_threads;
   pthread_mutex_init(&pool->lock, NULL);
-  pthread_cond_init(&pool->wake, NULL);
+  pthread_condattr_t attributes;
+  pthread_condattr_init(&attributes);
+  pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
   for (uint32_t i = 0; i < N_OPERATIONS; i++) {
     pthread_mutex_init(&pool->operations[i].lock, NULL);
-    pthread_cond_init(&pool->operations[i].done, NULL);
+    pthread_cond_init(&pool->operations[i].done, &attributes);
   }
+  pthread_condattr_destroy(&attributes);
   *out = pool;
   return WEFT_OK;
 }
@@ -216,16 +318,20 @@ void weft_pool_free(struct weft_pool_impl *pool)
     weft_host_offer(WEFT_POOL_ID, NULL);
   pthread_mutex_lock(&pool->lock);
   atomic_store(&pool->stopping, 1);
-  pthread_cond_broadcast(&pool->wake);
+  wake_locked(pool, UINT32_MAX);
+  uint32_t n_spares = pool->n_spares, n = atomic_load(&pool->n_started);
+  for (uint32_t i = 0; i < n_spares; i++)
+    if (pool->spares[i].sleeps)
+      rouse(&pool->spares[i]);
   pthread_mutex_unlock(&pool->lock);
-  uint32_t n = atomic_load(&pool->n_started);
   for (uint32_t i = 0; i < n; i++)
-    pthread_join(pool->helpers[i], NULL);
+    end_one(&pool->helpers[i]);
+  for (uint32_t i = 0; i < n_spares; i++)
+    end_one(&pool->spares[i]);
   for (uint32_t i = 0; i < N_OPERATIONS; i++) {
     pthread_cond_destroy(&pool->operations[i].done);
     pthread_mutex_destroy(&pool->operations[i].lock);
   }
-  pthread_cond_destroy(&pool->wake);
   pthread_mutex_destroy(&pool->lock);
   weft_mem_free(pool);
 }
@@ -245,8 +351,8 @@ weft_status weft_pool_push(struct weft_pool_impl *pool, struct weft_pool_job *jo
     pool->first = job;
   pool->last = job;
   atomic_fetch_add(&pool->n_jobs, 1);
-  if (atomic_load(&pool->n_sleeping))
-    pthread_cond_signal(&pool->wake);
+  /* Two, since the one that is woken may be stopped; the other finds nothing to do and sleeps on. */
+  wake_locked(pool, 2);
   pthread_mutex_unlock(&pool->lock);
   return WEFT_OK;
 }
@@ -291,7 +397,16 @@ static struct operation *open_operation(struct weft_pool_impl *pool, uint32_t n_
   return NULL;
 }
 
-static void join(struct operation *op, uint32_t n_chunks)
+/* Sleeps until the operation is done, or CLOCK_MONOTONIC `until` (0: without end). With the operation's lock. */
+static void sleep_on(struct operation *op, uint32_t n_chunks, uint64_t until)
+{
+  struct timespec at = {(time_t)(until / 1000000000u), (long)(until % 1000000000u)};
+  int late = 0;
+  while (!late && atomic_load(&op->n_done) != n_chunks)
+    late = until ? pthread_cond_timedwait(&op->done, &op->lock, &at) : pthread_cond_wait(&op->done, &op->lock);
+}
+
+static void join(struct weft_pool_impl *pool, struct operation *op, uint32_t n_chunks)
 {
   if (atomic_load(&op->n_done) == n_chunks)
     return;
@@ -305,9 +420,16 @@ static void join(struct operation *op, uint32_t n_chunks)
   } while (weft_clock_now() < until);
   pthread_mutex_lock(&op->lock);
   atomic_store(&op->waiting, 1);
-  while (atomic_load(&op->n_done) != n_chunks)
-    pthread_cond_wait(&op->done, &op->lock);
+  sleep_on(op, n_chunks, is_helper ? until + JOIN_PATIENCE_NS : 0);
+  int done = atomic_load(&op->n_done) == n_chunks;
   pthread_mutex_unlock(&op->lock);
+  if (done)
+    return;
+  weft_pool_lend(pool);
+  pthread_mutex_lock(&op->lock);
+  sleep_on(op, n_chunks, 0);
+  pthread_mutex_unlock(&op->lock);
+  weft_pool_return(pool);
 }
 
 static void wake_helpers(struct weft_pool_impl *pool, uint32_t n_wanted)
@@ -320,8 +442,7 @@ static void wake_helpers(struct weft_pool_impl *pool, uint32_t n_wanted)
   if (!atomic_load(&pool->n_sleeping))
     return;
   pthread_mutex_lock(&pool->lock);
-  for (uint32_t i = 0; i < n_wanted && i < atomic_load(&pool->n_sleeping); i++)
-    pthread_cond_signal(&pool->wake);
+  wake_locked(pool, n_wanted);
   pthread_mutex_unlock(&pool->lock);
 }
 
@@ -342,7 +463,7 @@ void weft_pool_parallel(struct weft_pool_impl *pool, uint32_t n_chunks, void (*f
   uint32_t others = pool->n_threads - 1;
   wake_helpers(pool, n_chunks - 1 < others ? n_chunks - 1 : others);
   work_on(pool, op);
-  join(op, n_chunks);
+  join(pool, op, n_chunks);
   atomic_store(&op->busy, 0);
 }
 

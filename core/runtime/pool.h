@@ -36,6 +36,13 @@ struct weft_pool_job {
 weft_status weft_pool_push(struct weft_pool_impl *pool, struct weft_pool_job *job);
 
 /**
+ * A helper cannot go on for now (it waits for one that holds a chunk, or has a call that does not end): another works
+ * in its place until weft_pool_return. One that cannot be started is done without. [any thread]
+ */
+void weft_pool_lend(struct weft_pool_impl *pool);
+void weft_pool_return(struct weft_pool_impl *pool);
+
+/**
  * weft.pool/1's parallel on this very pool: fn(arg, chunk) for each chunk, the
  * caller works too, a join waits only for claimed chunks. Inside a chunk it
  * runs inline. [any thread]

@@ -77,6 +77,9 @@ void weft_frame_begin(struct weft_frame *frame, const struct weft_request *reque
   frame->n_live = frame->n_flagged = frame->n_flags = frame->has_deadlines = 0;
   frame->cursor = frame->n_pending = 0;
   frame->parked = frame->woken = frame->running = frame->call_expired = 0;
+  frame->owns = frame->waits = frame->finished = frame->answered = frame->released = 0;
+  frame->pushed = 0;
+  frame->late_at = 0;
   frame->call_deadline = 0;
   frame->use++;
   atomic_store_explicit(&frame->attention, 0, memory_order_relaxed);
@@ -97,6 +100,7 @@ static void begin(struct weft_frame *frame, const struct weft_request *requests,
 {
   const struct weft_graph_spec *spec = &frame->graph->spec;
   weft_frame_begin(frame, requests, n);
+  weft_late_own(frame);
   for (uint32_t v = 0; v < spec->n_inputs; v++)
     weft_frame_gather(frame, requests, v);
   if (frame->policy)
@@ -129,7 +133,7 @@ weft_status weft_graph_submit(struct weft_graph *graph, const struct weft_reques
   frame->done_data = data;
   if (out)
     *out = frame;
-  status = weft_pool_push(graph->runtime->pool, &frame->job);
+  status = weft_late_push(frame);
   if (status) {
     if (out)
       *out = NULL;
@@ -142,9 +146,21 @@ weft_status weft_graph_run(struct weft_graph *graph, const struct weft_request *
                            struct weft_frame **out)
 {
   *out = NULL;
-  weft_status status = take(graph, requests, n, MODE_RUN, out);
+  uint32_t by_helper = 0;
+  /* A call in process that does not end holds its thread: so that the caller can go at the deadline, it is not his. */
+  for (uint32_t i = 0; i < n && graph->in_process; i++)
+    by_helper |= requests[i].deadline_ns != 0;
+  weft_status status = take(graph, requests, n, by_helper ? MODE_SUBMIT : MODE_RUN, out);
   if (status)
     return status;
-  weft_frame_advance(*out);
-  return WEFT_OK;
+  if (!by_helper) {
+    weft_frame_advance(*out);
+    return WEFT_OK;
+  }
+  status = weft_late_run(*out);
+  if (status) {
+    weft_frame_release(*out);
+    *out = NULL;
+  }
+  return status;
 }
