@@ -299,7 +299,7 @@ uint64_t weft_batch_expire(struct weft_timer_entry *entry, uint64_t now)
   uint64_t due;
   pthread_mutex_lock(&gate->lock);
   struct weft_frame *inner = try_next(batcher, &due);
-  if (!inner && batcher->watched)
+  if (!inner && batcher->watched && !batcher->waiting)
     inner = lose_patience(batcher, now, &due);
   pthread_mutex_unlock(&gate->lock);
   if (inner && weft_pool_push(batcher->graph->runtime->pool, &inner->job))
@@ -459,6 +459,10 @@ int weft_batch_withdraw(struct gate *gate, struct park *park)
   }
   int all = n_gone && !park->n_left;
   pthread_mutex_unlock(&gate->lock);
+  /* What other parts of it had from calls that have ended is not wanted. */
+  for (struct part *part = park->exec->parts; part && all; part = part->next)
+    if (part->inner)
+      weft_batch_drop(part->inner);
   return all;
 }
 

@@ -83,6 +83,8 @@ void weft_batch_counters(struct gate *gate, struct weft_counters *out);
 void weft_batch_complete(struct weft_frame *inner);
 
 /* inner.c */
+/** One part less needs the batch; the last gives it back. */
+void weft_batch_drop(struct weft_frame *inner);
 /** Runs a batch that was formed, or goes on with it after its worker has answered. */
 void weft_batch_job(struct weft_pool_job *job);
 /** The graph of that one node, for calls of n_items_max. Errors: WEFT_NO_MEMORY. */

@@ -113,7 +113,7 @@ static void leave_frames(struct weft_frame *inner)
   }
 }
 
-static void drop(struct weft_frame *inner)
+void weft_batch_drop(struct weft_frame *inner)
 {
   if (atomic_fetch_sub_explicit(&inner->batch_refs, 1, memory_order_acq_rel) == 1)
     weft_frame_release(inner);
@@ -137,7 +137,7 @@ void weft_batch_cancel(struct weft_frame *frame)
       return;
     for (uint32_t j = 0; j < part->n; j++)
       tell(inner, part, j);
-    drop(inner);
+    weft_batch_drop(inner);
   }
 }
 
@@ -242,7 +242,7 @@ static void collect_part(struct exec *exec, struct part *part)
     part->status = WEFT_OK;
     weft_part_settle(exec, part, 0);
   }
-  drop(inner);
+  weft_batch_drop(inner);
 }
 
 int weft_batch_collect(struct weft_frame *frame, struct park *park)

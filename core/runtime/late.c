@@ -48,7 +48,6 @@ static const struct weft_context *own_context(struct weft_region *arena, const s
 void weft_late_own(struct weft_frame *frame)
 {
   uint32_t n_inputs = frame->graph->spec.n_inputs;
-  frame->owns = frame->mode == MODE_SUBMIT && frame->has_deadlines;
   for (uint32_t i = 0; i < frame->n_items && frame->owns; i++) {
     int full = 0;
     if (frame->items[i].context) {

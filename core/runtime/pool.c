@@ -46,7 +46,7 @@ struct operation {
 struct helper {
   pthread_t thread;
   struct weft_pool_impl *pool;
-  uint32_t rank;
+  int32_t rank;
   pthread_cond_t wake;
   int sleeps, listed;     /* pool's lock, as below */
   struct helper *sleeper; /* the next in the pool's list */
@@ -63,8 +63,8 @@ struct weft_pool_impl {
   pthread_mutex_t lock;        /* queue, starting, sleeping */
   struct weft_pool_job *first, *last;
   struct helper *sleepers; /* who slept last is woken first; a spare that is not needed sleeps outside the list */
-  _Atomic uint32_t n_blocked;
-  uint32_t n_spares; /* started */
+  _Atomic int32_t n_blocked; /* below 0 for a moment where a helper comes back before it was lent */
+  int32_t n_spares; /* started */
   struct helper helpers[WEFT_THREADS_MAX], spares[WEFT_THREADS_MAX];
 };
 
@@ -168,7 +168,7 @@ static int do_something(struct weft_pool_impl *pool)
 /* As many helpers are blocked as there are spares up to this one; a helper that is no spare is always needed. */
 static int is_needed(const struct helper *helper)
 {
-  return atomic_load(&helper->pool->n_blocked) >= helper->rank;
+  return atomic_load(&helper->pool->n_blocked) >= helper->rank || atomic_load(&helper->pool->stopping);
 }
 
 static int anything(struct weft_pool_impl *pool)
@@ -194,22 +194,32 @@ static void wake_locked(struct weft_pool_impl *pool, uint32_t n)
   }
 }
 
+static void list_locked(struct helper *helper)
+{
+  struct weft_pool_impl *pool = helper->pool;
+  helper->listed = 1;
+  helper->sleeper = pool->sleepers;
+  pool->sleepers = helper;
+  atomic_fetch_add(&pool->n_sleeping, 1);
+}
+
 /* Until there is something to do, and this helper is needed for it. 0: the pool ends. */
 static int sleep_a_while(struct helper *helper)
 {
   struct weft_pool_impl *pool = helper->pool;
   pthread_mutex_lock(&pool->lock);
-  while (!atomic_load(&pool->stopping) && (!is_needed(helper) || !anything(pool))) {
+  while (!atomic_load(&pool->stopping)) {
+    int needed = is_needed(helper);
     helper->sleeps = 1;
-    if (is_needed(helper)) {
-      helper->listed = 1;
-      helper->sleeper = pool->sleepers;
-      pool->sleepers = helper;
-      atomic_fetch_add(&pool->n_sleeping, 1);
-    } else if (anything(pool)) {
-      /* It was woken as if it were needed: what it was woken for is another's. */
-      wake_locked(pool, 1);
+    /* Seen to sleep before it looks: who opens an operation looks the other way round. */
+    if (needed)
+      list_locked(helper);
+    if (needed && anything(pool)) {
+      wake_locked(pool, 1); /* itself, the last to be listed */
+      break;
     }
+    if (!needed && anything(pool))
+      wake_locked(pool, 1); /* it was woken as if it were needed: what it was woken for is another's */
     while (helper->sleeps)
       pthread_cond_wait(&helper->wake, &pool->lock);
   }
@@ -242,7 +252,7 @@ static void *helper_main(void *data)
   }
 }
 
-static int start_one(struct weft_pool_impl *pool, struct helper *helper, uint32_t rank)
+static int start_one(struct weft_pool_impl *pool, struct helper *helper, int32_t rank)
 {
   *helper = (struct helper){.pool = pool, .rank = rank};
   pthread_cond_init(&helper->wake, NULL);
@@ -272,10 +282,10 @@ static void start_locked(struct weft_pool_impl *pool)
 void weft_pool_lend(struct weft_pool_impl *pool)
 {
   pthread_mutex_lock(&pool->lock);
-  uint32_t n = atomic_fetch_add(&pool->n_blocked, 1) + 1;
-  if (pool->n_spares < n && pool->n_spares < WEFT_THREADS_MAX) {
-    pool->n_spares += (uint32_t)start_one(pool, &pool->spares[pool->n_spares], pool->n_spares + 1);
-  } else if (n <= pool->n_spares && pool->spares[n - 1].sleeps && !pool->spares[n - 1].listed) {
+  int32_t n = atomic_fetch_add(&pool->n_blocked, 1) + 1;
+  if (pool->n_spares < n && pool->n_spares < (int32_t)WEFT_THREADS_MAX) {
+    pool->n_spares += start_one(pool, &pool->spares[pool->n_spares], pool->n_spares + 1);
+  } else if (n > 0 && n <= pool->n_spares && pool->spares[n - 1].sleeps && !pool->spares[n - 1].listed) {
     rouse(&pool->spares[n - 1]);
   }
   pthread_mutex_unlock(&pool->lock);
@@ -319,14 +329,15 @@ void weft_pool_free(struct weft_pool_impl *pool)
   pthread_mutex_lock(&pool->lock);
   atomic_store(&pool->stopping, 1);
   wake_locked(pool, UINT32_MAX);
-  uint32_t n_spares = pool->n_spares, n = atomic_load(&pool->n_started);
-  for (uint32_t i = 0; i < n_spares; i++)
+  int32_t n_spares = pool->n_spares;
+  uint32_t n = atomic_load(&pool->n_started);
+  for (int32_t i = 0; i < n_spares; i++)
     if (pool->spares[i].sleeps)
       rouse(&pool->spares[i]);
   pthread_mutex_unlock(&pool->lock);
   for (uint32_t i = 0; i < n; i++)
     end_one(&pool->helpers[i]);
-  for (uint32_t i = 0; i < n_spares; i++)
+  for (int32_t i = 0; i < n_spares; i++)
     end_one(&pool->spares[i]);
   for (uint32_t i = 0; i < N_OPERATIONS; i++) {
     pthread_cond_destroy(&pool->operations[i].done);

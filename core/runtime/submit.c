@@ -77,7 +77,7 @@ void weft_frame_begin(struct weft_frame *frame, const struct weft_request *reque
   frame->n_live = frame->n_flagged = frame->n_flags = frame->has_deadlines = 0;
   frame->cursor = frame->n_pending = 0;
   frame->parked = frame->woken = frame->running = frame->call_expired = 0;
-  frame->owns = frame->waits = frame->finished = frame->answered = frame->released = 0;
+  frame->waits = frame->finished = frame->answered = frame->released = 0;
   frame->pushed = 0;
   frame->late_at = 0;
   frame->call_deadline = 0;
@@ -91,6 +91,7 @@ void weft_frame_begin(struct weft_frame *frame, const struct weft_request *reque
     frame->parks[k].queued_ticks = frame->parks[k].batched = 0;
   for (uint32_t i = 0; i < n; i++)
     set_item(frame, &requests[i], i);
+  frame->owns = frame->mode == MODE_SUBMIT && frame->has_deadlines && !frame->graph->inner_gate;
   pthread_mutex_unlock(&frame->lock);
   if (frame->has_deadlines)
     set_deadlines(frame);
