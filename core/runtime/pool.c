@@ -168,7 +168,7 @@ static int do_something(struct weft_pool_impl *pool)
 /* As many helpers are blocked as there are spares up to this one; a helper that is no spare is always needed. */
 static int is_needed(const struct helper *helper)
 {
-  return atomic_load(&helper->pool->n_blocked) >= helper->rank || atomic_load(&helper->pool->stopping);
+  return !helper->rank || atomic_load(&helper->pool->n_blocked) >= helper->rank || atomic_load(&helper->pool->stopping);
 }
 
 static int anything(struct weft_pool_impl *pool)
