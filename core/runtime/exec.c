@@ -428,7 +428,8 @@ void weft_exec_answer(struct exec *exec, struct park *park)
   int died = 0;
   end_flight(frame, park);
   part->status = weft_worker_finish(gate->worker, &part->call, &died);
-  if (died && !park->expired && !park->killed && weft_exec_retry(exec))
+  /* Killed, but not at the node's deadline: nobody wants the items any more. */
+  if (died && (park->expired || !park->killed) && weft_exec_retry(exec))
     return;
   if (!died && retry_whole(exec, part, park->expired || park->killed))
     return;
