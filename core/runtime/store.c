@@ -210,7 +210,8 @@ static struct session *find_session(struct weft_store *store, const uint8_t *key
     session = session->next;
   if (session) {
     unlink_use(store, session);
-    if (!session->n_pinned && now - session->used_at > store->ttl_ns)
+    /* Another frame may have read its clock later and come before. */
+    if (!session->n_pinned && now > session->used_at && now - session->used_at > store->ttl_ns)
       forget_values(store, session);
   } else {
     session = new_session(store);
@@ -223,7 +224,8 @@ static struct session *find_session(struct weft_store *store, const uint8_t *key
     session->next = *bucket;
     *bucket = session;
   }
-  session->used_at = now;
+  if (now > session->used_at)
+    session->used_at = now;
   link_use(store, session);
   return session;
 }
