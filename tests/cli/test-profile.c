@@ -106,10 +106,13 @@ static void test_profile_failures(void)
 
 static void test_profile_mistakes(void)
 {
-  write_lines(1);
+  g_free(cli_write("data.jsonl", "{\"words\": \"seven\"}\n", -1));
   g_auto(CliResult) no_data = cli_weft(NULL, "profile", "DIGITS/pipeline.yaml", NULL);
   g_assert_cmpint(no_data.code, ==, 2);
   cli_contains(no_data.err, "--batch FILE.jsonl is missing");
+  g_auto(CliResult) most = cli_weft(NULL, PROFILE, "--clients", "1024", NULL);
+  g_assert_cmpint(most.code, ==, 0);
+  cli_contains(most.out, "from 1024 clients");
   g_auto(CliResult) clients = cli_weft(NULL, PROFILE, "--clients", "1025", NULL);
   g_assert_cmpint(clients.code, ==, 2);
   cli_contains(clients.err, "from 1 to 1024");
