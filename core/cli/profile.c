@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 /* Most clients, each a thread. */
-#define CLIENTS_MAX 1024
+#define CLIENTS_MAX 256
 /* Requests before the measurement, for each client: pages, caches and workers are warm then. */
 #define WARM_REQUESTS 2
 #define REDRAW_US 100000
@@ -25,7 +25,7 @@ static const char help[] =
     "before they ask again, and tells of every node how long its calls took and what waited for it. Inputs are read\n"
     "beforehand. With $expect in the lines the answers are judged as by weft eval.\n\n"
     "  --batch FILE.jsonl     the requests\n"
-    "  --clients N            how many at a time (1; at most 1024)\n"
+    "  --clients N            how many at a time (1; at most 256)\n"
     "  --for TIME             again and again for so long (10 s); without it each line once\n"
     "  --svg FILE             a timeline of the first calls: requests, threads, workers\n"
     "  --window TIME          how much of it is drawn (as long as 300 calls last)\n"

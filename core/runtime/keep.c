@@ -256,8 +256,10 @@ weft_status weft_state_room(struct weft_frame *frame, uint32_t p)
 
 int weft_state_breaks(const struct exec *exec, const uint32_t *items, uint32_t first, uint32_t j)
 {
+  if (!(exec->node->flags & NODE_STATE))
+    return 0; /* and there may be no policy */
   struct session *const *sessions = exec->frame->policy->sessions;
-  if (!(exec->node->flags & NODE_STATE) || !sessions[items[j]])
+  if (!sessions[items[j]])
     return 0;
   for (uint32_t i = first; i < j; i++)
     if (sessions[items[i]] == sessions[items[j]])
