@@ -39,6 +39,7 @@ typedef struct {
   gboolean expands;         /* ${NAME} means a variable */
   WeftVariables *variables; /* NULL: none is given */
   gsize n_expanded;         /* bytes of scalars with variables */
+  WeftYamlProgress progress;
   gboolean stop;    /* nothing more is read */
   gboolean partial; /* the tree ends before the file: nothing can be said of what is missing */
 } Builder;
@@ -461,10 +462,12 @@ static void build(Builder *builder, yaml_parser_t *parser, const char *text, gsi
       builder->partial = TRUE;
       break;
     }
+    builder->progress.n_events++;
     end = event.type == YAML_STREAM_END_EVENT;
     take(builder, &event);
     yaml_event_delete(&event);
   }
+  builder->progress.n_read = parser->mark.index;
 }
 
 static WeftYaml *parse(Builder *builder, const char *text, gsize n_bytes)
@@ -506,6 +509,15 @@ WeftYaml *weft_yaml_parse(const char *text, gsize n_bytes, WeftDiagnostics *diag
 {
   Builder builder = {.diagnostics = diagnostics};
   return parse(&builder, text, n_bytes);
+}
+
+WeftYaml *weft_yaml_parse_watched(const char *text, gsize n_bytes, WeftYamlProgress *progress,
+                                  WeftDiagnostics *diagnostics)
+{
+  Builder builder = {.diagnostics = diagnostics};
+  WeftYaml *yaml = parse(&builder, text, n_bytes);
+  *progress = builder.progress;
+  return yaml;
 }
 
 WeftYaml *weft_yaml_parse_with(const char *text, gsize n_bytes, WeftVariables *variables, WeftDiagnostics *diagnostics)

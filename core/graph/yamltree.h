@@ -38,6 +38,14 @@ typedef struct {
  * also with errors that concern single values. Free its root with weft_yaml_free.
  */
 WeftYaml *weft_yaml_parse(const char *text, gsize n_bytes, WeftDiagnostics *diagnostics);
+/** How far a text was read: what a limit saves is seen in it, and no clock is needed. */
+typedef struct {
+  gsize n_events; /**< of YAML */
+  gsize n_read;   /**< letters that the parser has looked at, its look-ahead included */
+} WeftYamlProgress;
+/** As weft_yaml_parse; progress: also filled where the answer is NULL. */
+WeftYaml *weft_yaml_parse_watched(const char *text, gsize n_bytes, WeftYamlProgress *progress,
+                                  WeftDiagnostics *diagnostics);
 /** The same of a file with variables in its scalars (variables.h). variables: NULL: none is given. */
 WeftYaml *weft_yaml_parse_with(const char *text, gsize n_bytes, WeftVariables *variables, WeftDiagnostics *diagnostics);
 /** A parsed tree by its root; or one put together piece by piece (with arrays that free what they hold). */

@@ -68,7 +68,7 @@ static gboolean once(const struct rig *rig, guint n, struct samples *samples)
   WeftBuildOptions options = {.isolate = "none"};
   double times[N_PHASES + 1] = {0};
   times[0] = bench_now();
-  g_autoptr(WeftPipeline) pipeline = weft_pipeline_parse(text, strlen(text), "chain.yaml", diagnostics);
+  g_autoptr(WeftPipeline) pipeline = weft_pipeline_parse(text, strlen(text), "chain.yaml", NULL, diagnostics);
   times[1] = bench_now();
   g_autoptr(WeftRevision) revision =
       pipeline ? weft_revision_build(pipeline, rig->catalogue, rig->runtime, &options, diagnostics) : NULL;
@@ -136,15 +136,15 @@ static gboolean measure(const struct rig *rig, gboolean quick)
   for (int round = 0; round < n_rounds && ok; round++) {
     for (guint s = 0; s < N_SIZES && ok; s++) {
       ok = once(rig, sizes[s], &samples[s]);
-      /* 10,000 take the rival a minute. */
-      gboolean wanted = sizes[s] <= 2000 ? round < 5 : sizes[s] <= 5000 ? round < (quick ? 1 : 3) : !quick && round == 0;
+      /* 5,000 take the rival half a minute, 10,000 more than one. */
+      gboolean wanted = sizes[s] <= 2000 ? round < 5 : !quick && round < (sizes[s] <= 5000 ? 3 : 1);
       double rival = wanted ? rival_once(rig, sizes[s]) : -1;
       if (rival >= 0)
         samples[s].rival[samples[s].n_rival++] = rival;
     }
   }
   for (guint s = 0; s < N_SIZES && ok; s++)
-    report(sizes[s], &samples[s], sizes[s] > 5000 && quick ? "GStreamer is measured at this size without --quick only"
+    report(sizes[s], &samples[s], sizes[s] > 2000 && quick ? "GStreamer is measured at this size without --quick only"
                                   : "GStreamer is not there, or died (it does at 20,000)");
   if (ok)
     report_slope(&samples[0], &samples[N_SIZES - 1]);

@@ -142,6 +142,45 @@ static void test_pipeline_depth(void)
   expect(text->str, "unknown-key", 3, 1); /* the depth is no fault: the next one is told */
 }
 
+/* However often `piece` is repeated, no more of it is read than to the limit and what a simple key may look ahead. */
+static void expect_stopped(const char *head, const char *piece, gboolean indents)
+{
+  g_autoptr(GString) text = g_string_new(head);
+  for (guint i = 0; i < (indents ? 400u : 100000u); i++) {
+    g_string_append(text, piece);
+    for (guint k = 0; indents && k <= i; k++)
+      g_string_append_c(text, ' ');
+  }
+  g_autoptr(WeftDiagnostics) diagnostics = weft_diagnostics_new("t.yaml");
+  WeftYamlProgress progress = {0};
+  g_autoptr(WeftYaml) yaml = weft_yaml_parse_watched(text->str, text->len, &progress, diagnostics);
+  g_test_message("\"%s\": %zu of %zu letters read, %zu events", piece, progress.n_read, text->len, progress.n_events);
+  g_assert_null(yaml);
+  g_assert_cmpuint(diagnostics->n_errors, ==, 1);
+  g_assert_cmpstr(((WeftDiagnostic *)diagnostics->list->pdata[0])->code, ==, "too-deep");
+  g_assert_cmpuint(progress.n_events, <=, 3 * WEFT_PIPELINE_MAX_DEPTH + 8);
+  g_assert_cmpuint(progress.n_read, <, 4096);
+}
+
+static void test_pipeline_depth_stops_reading(void)
+{
+  expect_stopped("x: ", "[", FALSE);
+  expect_stopped("x: ", "{a: ", FALSE);
+  expect_stopped("x: ", "[{a: ", FALSE);
+  expect_stopped("", "- ", FALSE);
+  expect_stopped("x:\n ", "a:\n ", TRUE);
+}
+
+/* A key of 1,024 letters is the longest of YAML; a text may be as long as the file. */
+static void test_pipeline_long_words(void)
+{
+  g_autofree char *word = g_strnfill(WEFT_PIPELINE_MAX_BYTES - 64, 'w'), *key = g_strnfill(1100, 'k');
+  g_autofree char *text = g_strconcat("weft: 1\nname: ", word, "\n", NULL);
+  g_autofree char *keys = g_strconcat(key, ": 1\n", NULL);
+  expect(text, "name-too-long", 2, 7);
+  expect(keys, "syntax", 1, 1101);
+}
+
 static void test_pipeline_size(void)
 {
   g_autofree char *text = g_malloc(WEFT_PIPELINE_MAX_BYTES + 1);
@@ -424,6 +463,8 @@ int main(int argc, char **argv)
   g_test_add_func("/pipeline/syntax", test_pipeline_syntax);
   g_test_add_func("/pipeline/duplicate_key_in_large_map", test_pipeline_duplicate_key_in_large_map);
   g_test_add_func("/pipeline/depth", test_pipeline_depth);
+  g_test_add_func("/pipeline/depth_stops_reading", test_pipeline_depth_stops_reading);
+  g_test_add_func("/pipeline/long_words", test_pipeline_long_words);
   g_test_add_func("/pipeline/size", test_pipeline_size);
   g_test_add_func("/pipeline/counts", test_pipeline_counts);
   g_test_add_func("/pipeline/names", test_pipeline_names);
