@@ -9,6 +9,7 @@
 #include "progress.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -51,7 +52,7 @@ typedef struct {
   WeftSession *session;
   GArray *lines; /* of WeftLine, taken */
   WeftEvaluation *evaluation;
-  GMutex lock;   /* of evaluation */
+  pthread_mutex_t lock; /* of evaluation */
   _Atomic guint64 next, n_done, n_failed;
   guint64 most;  /* requests; G_MAXUINT64: until end_us */
   gint64 end_us; /* 0: no end */
@@ -151,15 +152,15 @@ static void ask(Profile *p, guint64 i)
     atomic_fetch_add(&p->n_done, 1);
     if (g_strcmp0(status, "failed") == 0)
       atomic_fetch_add(&p->n_failed, 1);
-    g_mutex_lock(&p->lock);
+    pthread_mutex_lock(&p->lock);
     if (i < p->lines->len)
       weft_evaluation_add(p->evaluation, (guint)i, json_object_get(line->object, "$expect"), answer);
-    g_mutex_unlock(&p->lock);
+    pthread_mutex_unlock(&p->lock);
   }
   json_decref(answer);
 }
 
-static gpointer client_main(gpointer data)
+static void *client_main(void *data)
 {
   Profile *p = data;
   for (;;) {
@@ -178,22 +179,25 @@ static void show_progress(const Profile *p, WeftProgress *progress, gint64 begin
   weft_progress_at(progress, at, n, atomic_load(&p->n_failed));
 }
 
-static void run_clients(Profile *p, gboolean shown)
+/* FALSE: fewer clients could be started than were asked for. */
+static gboolean run_clients(Profile *p, gboolean shown)
 {
-  g_autofree GThread **threads = g_new0(GThread *, p->n_clients);
+  g_autofree pthread_t *threads = g_new0(pthread_t, p->n_clients);
+  guint64 n_started = 0;
   gint64 begin_us = g_get_monotonic_time();
   WeftProgress progress;
   weft_progress_begin(&progress, p->end_us ? (guint64)(p->end_us - begin_us) : p->most);
   progress.shown = shown && isatty(STDERR_FILENO);
-  for (guint64 i = 0; i < p->n_clients; i++)
-    threads[i] = g_thread_new("weft-client", client_main, p);
-  while (progress.shown && atomic_load(&p->n_done) < p->most && (!p->end_us || g_get_monotonic_time() < p->end_us)) {
+  while (n_started < p->n_clients && pthread_create(&threads[n_started], NULL, client_main, p) == 0)
+    n_started++;
+  while (progress.shown && n_started && atomic_load(&p->n_done) < p->most && (!p->end_us || g_get_monotonic_time() < p->end_us)) {
     g_usleep(REDRAW_US);
     show_progress(p, &progress, begin_us);
   }
-  for (guint64 i = 0; i < p->n_clients; i++)
-    g_thread_join(threads[i]);
+  for (guint64 i = 0; i < n_started; i++)
+    pthread_join(threads[i], NULL);
   weft_progress_end(&progress);
+  return n_started == p->n_clients;
 }
 
 static double cpu_seconds(void)
@@ -266,7 +270,7 @@ static int measure(Profile *p)
   g_autofree WeftHistogram *latency = g_new0(WeftHistogram, 1);
   WeftRecorder *recorder = weft_recorder_new(n_nodes);
   p->most = WARM_REQUESTS * p->n_clients;
-  run_clients(p, FALSE);
+  gboolean started = run_clients(p, FALSE);
   for (guint i = 0; i < n_nodes; i++)
     weft_graph_counters(graph, i, &before[i]);
   p->most = p->for_ns ? G_MAXUINT64 : p->lines->len;
@@ -276,11 +280,11 @@ static int measure(Profile *p)
   double cpu = cpu_seconds();
   gint64 begin_us = g_get_monotonic_time();
   p->end_us = p->for_ns ? begin_us + (gint64)(p->for_ns / 1000) : 0;
-  run_clients(p, TRUE);
+  started = started && run_clients(p, TRUE);
   WeftMeasurement m = {revision, recorder, latency, before, atomic_load(&p->n_done), atomic_load(&p->n_failed),
                        (double)(g_get_monotonic_time() - begin_us) / 1e6, cpu_seconds() - cpu};
   weft_graph_trace(graph, NULL, NULL);
-  int code = tell(p, &m);
+  int code = started ? tell(p, &m) : fail("%" G_GUINT64_FORMAT " clients cannot be started: no threads", p->n_clients);
   weft_recorder_free(recorder);
   return code;
 }
@@ -314,7 +318,7 @@ static int run(int argc, char **argv)
   Profile p = {.n_clients = 1, .lines = g_array_new(FALSE, TRUE, sizeof(WeftLine)), .sets = g_ptr_array_new(),
                .contexts = g_ptr_array_new(), .context = weft_context_new()};
   g_array_set_clear_func(p.lines, line_clear);
-  g_mutex_init(&p.lock);
+  pthread_mutex_init(&p.lock, NULL);
   int code = parse(&p, argc, argv);
   if (code == WEFT_EXIT_OK)
     code = p.help ? weft_command_help(&weft_command_profile) : profile(&p);
@@ -323,6 +327,6 @@ static int run(int argc, char **argv)
   g_ptr_array_unref(p.contexts);
   g_array_unref(p.context);
   weft_variables_free(p.options.variables);
-  g_mutex_clear(&p.lock);
+  pthread_mutex_destroy(&p.lock);
   return code;
 }
