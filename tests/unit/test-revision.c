@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Pipelines of the test plugins, built into graphs and run: plain (reader), source, pass, fault. */
+#include "diagnostic-json.h"
 #include "install.h"
 #include "resolve.h"
 
@@ -344,6 +345,31 @@ static void test_revision_advice(void)
                   "and write fault.y here; so would source@^1\n");
 }
 
+/* What docs/pipeline.md promises to programs. */
+static void test_revision_json(void)
+{
+  Built built = build(HEAD "nodes: {a: {use: pass, in: words}}\noutputs: {y: b, z: a}\n");
+  json_t *root = weft_diagnostics_json(built.diagnostics);
+  g_assert_cmpstr(json_string_value(json_object_get(root, "schema")), ==, "weft.diagnostics/1");
+  g_assert_true(json_is_false(json_object_get(root, "good")));
+  g_assert_cmpint(json_integer_value(json_object_get(root, "errors")), ==, 2);
+  const json_t *list = json_object_get(root, "diagnostics"), *edge = json_array_get(list, 0), *other = json_array_get(list, 1);
+  static const char *const keys[] = {"file", "line", "column", "code", "severity", "node", "port", "message", "hint", "offers"};
+  for (guint i = 0; i < G_N_ELEMENTS(keys); i++)
+    g_assert_true(json_object_get(edge, keys[i]) && json_object_get(other, keys[i]));
+  g_assert_cmpstr(json_string_value(json_object_get(edge, "code")), ==, "dtype");
+  g_assert_cmpstr(json_string_value(json_object_get(other, "code")), ==, "dangling");
+  g_assert_true(json_is_null(json_object_get(other, "offers")));
+  const json_t *target = json_object_get(json_object_get(edge, "offers"), "target");
+  const json_t *source = json_object_get(json_object_get(edge, "offers"), "source");
+  g_assert_cmpstr(json_string_value(json_object_get(target, "dtype")), ==, "f32");
+  g_assert_cmpint(json_integer_value(json_array_get(json_object_get(target, "dims"), 1)), ==, 16);
+  g_assert_cmpint(json_integer_value(json_object_get(source, "splits")), ==, 1);
+  g_assert_cmpstr(json_string_value(json_object_get(json_object_get(source, "attributes"), "modality")), ==, "text");
+  json_decref(root);
+  built_clear(&built);
+}
+
 /* Processor time that building and running a chain of n nodes takes. */
 static double chain_seconds(guint n)
 {
@@ -426,6 +452,7 @@ int main(int argc, char **argv)
   g_test_add_func("/revision/scratch_limits", test_revision_scratch_limits);
   g_test_add_func("/revision/calls_are_split", test_revision_calls_are_split);
   g_test_add_func("/revision/isolated", test_revision_isolated);
+  g_test_add_func("/revision/json", test_revision_json);
   g_test_add_func("/revision/advice", test_revision_advice);
   g_test_add_func("/revision/long_chain", test_revision_long_chain);
   int status = g_test_run();
