@@ -70,7 +70,7 @@ static GHashTable *all_disabled(WeftCatalogue *catalogue)
 
 /* ---- lines ---- */
 
-#define MAPPED_BYTES "67108864"
+#define CACHED_PAGES "16"
 
 typedef struct {
   WeftPluginLines public;
@@ -198,8 +198,8 @@ WeftPluginLines *weft_catalogue_lines(WeftCatalogue *catalogue, const WeftLineFi
     lines->filter = *filter;
   for (guint i = 0; i < catalogue->databases->len; i++) {
     WeftDatabase *database = g_ptr_array_index(catalogue->databases, i);
-    /* Rows are read once and in order: mapped, pages are neither copied nor kept. */
-    sqlite3_exec(database->handle, "PRAGMA mmap_size = " MAPPED_BYTES, NULL, NULL, NULL);
+    /* Rows are read once and in order: few pages are kept, so that the same memory takes all of them. */
+    sqlite3_exec(database->handle, "PRAGMA cache_size = " CACHED_PAGES, NULL, NULL, NULL);
     if (!add_installed(lines, database, error) || !add_refused(lines, database, error))
       return NULL;
   }
