@@ -27,7 +27,7 @@ typedef struct Reading {
   guint n_places;
   pthread_mutex_t lock; /* all below; not GLib's, which the thread sanitizer does not see */
   pthread_cond_t changed;
-  guint64 n_read, n_printed, n_flying, n_failed, n_bytes_read;
+  guint64 n_read, n_printed, n_flying, n_failed, n_refused, n_bytes_read;
   gboolean ended, broken; /* no line comes any more; an answer could not be written, as problem (errno) says */
   int problem;
   guint *free, n_free;    /* --unordered: places, and those that are answered */
@@ -86,7 +86,8 @@ static void *print_all(void *data)
     }
     gboolean broken = reading->broken;
     pthread_mutex_unlock(&reading->lock);
-    gboolean failed = strcmp(json_string_value(json_object_get(place->answer, "status")), "failed") == 0;
+    const char *status = json_string_value(json_object_get(place->answer, "status"));
+    gboolean failed = strcmp(status, "failed") == 0, refused = strcmp(status, "refused") == 0;
     gboolean written = !broken && print_answer(reading, place->answer, weft_line_id(&place->line));
     int problem = errno;
     json_decref(place->answer);
@@ -97,6 +98,7 @@ static void *print_all(void *data)
       reading->problem = problem;
     reading->broken |= !written;
     reading->n_failed += failed;
+    reading->n_refused += refused;
     reading->n_printed++;
     if (reading->batch->unordered)
       reading->free[reading->n_free++] = (guint)(place - reading->places);
@@ -207,5 +209,5 @@ int weft_batch_run(WeftSession *session, const WeftBatch *batch)
   if (reading.n_failed > 0)
     fprintf(stderr, "weft run: %" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT " requests failed; their answers say why\n",
             reading.n_failed, reading.n_printed);
-  return reading.n_failed > 0 ? WEFT_EXIT_FAILED : WEFT_EXIT_OK;
+  return reading.n_failed > 0 ? WEFT_EXIT_FAILED : reading.n_refused > 0 ? WEFT_EXIT_REFUSED : WEFT_EXIT_OK;
 }

@@ -33,7 +33,8 @@ static const char help[] =
     "  --threads N            helpers (default: the processors this process may use)\n"
     "  --catalogue DIR        this catalogue and the one that came with Weft, instead of the search order\n\n"
     "exit codes: 0 answered; 1 a request failed; 2 options or arguments are wrong;\n"
-    "            3 refused by a filter; 4 the pipeline file or the catalogue cannot be used\n";
+    "            3 refused by a filter, of a batch: any line, and none failed;\n"
+    "            4 the pipeline file or the catalogue cannot be used\n";
 
 #define DEFAULT_CLIENTS 64u
 

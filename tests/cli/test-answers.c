@@ -126,13 +126,22 @@ static void test_answers_conditions(void)
 static void test_answers_batch(void)
 {
   g_free(cli_write("lines.jsonl", "{\"words\": \"a\"}\n{\"words\": \"!refuse QXZ\"}\n{\"words\": \"abc\"}\n", -1));
-  g_auto(CliResult) r = cli_weft(NULL, "run", "WORK/gate.yaml", "--catalogue", "WORK/catalogue", "--isolate", "none",
-                                 "--batch", "WORK/lines.jsonl", NULL);
-  g_assert_cmpint(r.code, ==, 0);
+#define BATCH "run", "WORK/gate.yaml", "--catalogue", "WORK/catalogue", "--isolate", "none", "--batch", "WORK/lines.jsonl"
+  g_auto(CliResult) r = cli_weft(NULL, BATCH, NULL);
+  g_assert_cmpint(r.code, ==, 3);
   g_auto(GStrv) lines = g_strsplit(r.out, "\n", -1);
   cli_contains(lines[0], "\"status\":\"ok\"");
   cli_contains(lines[1], "\"status\":\"refused\"");
   cli_contains(lines[2], "\"status\":\"ok\"");
+  /* What failed counts for more than what was refused. */
+  g_free(cli_write("lines.jsonl", "{\"words\": \"!refuse QXZ\"}\n{\"wrds\": \"a\"}\n", -1));
+  g_auto(CliResult) failed = cli_weft(NULL, BATCH, NULL);
+  g_assert_cmpint(failed.code, ==, 1);
+  g_assert_null(strstr(failed.out, "QXZ"));
+  g_free(cli_write("lines.jsonl", "{\"words\": \"a\"}\n", -1));
+  g_auto(CliResult) answered = cli_weft(NULL, BATCH, "--unordered", NULL);
+  g_assert_cmpint(answered.code, ==, 0);
+#undef BATCH
 }
 
 static void test_answers_sessions(void)
