@@ -149,7 +149,7 @@ weft_status weft_graph_run(struct weft_graph *graph, const struct weft_request *
   *out = NULL;
   uint32_t by_helper = 0;
   /* A call in process that does not end holds its thread: so that the caller can go at the deadline, it is not his. */
-  for (uint32_t i = 0; i < n && graph->in_process; i++)
+  for (uint32_t i = 0; i < n && n <= graph->spec.n_items_max && graph->in_process; i++)
     by_helper |= requests[i].deadline_ns != 0;
   weft_status status = take(graph, requests, n, by_helper ? MODE_SUBMIT : MODE_RUN, out);
   if (status)
