@@ -34,7 +34,8 @@ static Ran weft(const char *const *words)
   g_assert_no_error(error);
   g_assert_true(WIFEXITED(status));
   ran.code = WEXITSTATUS(status);
-  ran.lines = g_strsplit(g_strchomp(g_strdup(ran.out)), "\n", -1);
+  g_autofree char *lines = g_strchomp(g_strdup(ran.out));
+  ran.lines = g_strsplit(lines, "\n", -1);
   return ran;
 }
 
