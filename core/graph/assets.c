@@ -157,14 +157,14 @@ const WeftYaml *weft_asset_entry(WeftBuilder *builder, guint i, const char *key,
 }
 
 /* {"LANGUAGE": "text"}, "" for a text without one. */
-static char *entry_json(const WeftYaml *entry)
+static char *entry_json(WeftRevision *revision, const WeftYaml *entry)
 {
   json_t *object = json_object();
   if (entry->kind == WEFT_YAML_SCALAR)
     json_object_set_new(object, "", json_string(entry->text));
   for (guint i = 0; entry->kind == WEFT_YAML_MAP && i < weft_yaml_n(entry); i++)
     json_object_set_new(object, weft_yaml_key(entry, i)->text, json_string(weft_yaml_item(entry, i)->text));
-  char *dumped = json_dumps(object, JSON_COMPACT), *text = g_strdup(dumped);
+  char *dumped = json_dumps(object, JSON_COMPACT), *text = weft_revision_text(revision, dumped);
   free(dumped);
   json_decref(object);
   return text;
@@ -187,7 +187,7 @@ gboolean weft_step_use_asset(WeftBuilder *builder, WeftStep *step, const char *p
   const WeftAsset *asset = weft_asset_at(pipeline, found - 1);
   const char *label = builder->revision->asset_labels[found - 1];
   WeftRevisionAsset use = {param, asset->name, label ? label : asset->path, builder->revision->asset_digests[found - 1],
-                           entry ? weft_revision_keep(builder->revision, entry_json(entry)) : NULL};
+                           entry ? entry_json(builder->revision, entry) : NULL};
   if (!step->assets)
     step->assets = g_array_new(FALSE, FALSE, sizeof use);
   g_array_append_val(step->assets, use);

@@ -211,7 +211,7 @@ G_STATIC_ASSERT(WEFT_MANIFEST_MAX_PORTS <= 32); /* of `required`; variadic input
 
 static void fill_states(const WeftBuilder *builder, const WeftStep *step, struct weft_graph_node *node)
 {
-  struct weft_state_port *states = weft_revision_keep(builder->revision, g_new0(struct weft_state_port, step->bindings->len + 1));
+  struct weft_state_port *states = weft_revision_new(builder->revision, struct weft_state_port, step->bindings->len + 1);
   for (guint i = 0; i < step->bindings->len; i++) {
     const WeftBinding *binding = &g_array_index(step->bindings, WeftBinding, i);
     if (binding->state)
@@ -229,7 +229,7 @@ static void want(const WeftBuilder *builder, const WeftStep *step, const WeftBin
 
 static void fill_node(const WeftBuilder *builder, const WeftStep *step, struct weft_graph_node *node)
 {
-  guint32 *inputs = weft_revision_keep(builder->revision, g_new0(guint32, step->bindings->len + 1));
+  guint32 *inputs = weft_revision_new(builder->revision, guint32, step->bindings->len + 1);
   for (guint i = 0; i < step->bindings->len; i++) {
     const WeftBinding *binding = &g_array_index(step->bindings, WeftBinding, i);
     inputs[i] = weft_binding_value(builder, step, binding);
@@ -291,8 +291,8 @@ gboolean weft_graph_build(WeftBuilder *builder, struct weft_runtime *runtime)
   WeftRevision *revision = builder->revision;
   guint n_nodes = 0, n_values = place_values(builder, &n_nodes);
   weft_revision_describe(builder);
-  struct weft_graph_value *values = weft_revision_keep(revision, g_new0(struct weft_graph_value, n_values + 1));
-  struct weft_graph_node *nodes = weft_revision_keep(revision, g_new0(struct weft_graph_node, pipeline->n_steps + 1));
+  struct weft_graph_value *values = weft_revision_new(revision, struct weft_graph_value, n_values + 1);
+  struct weft_graph_node *nodes = weft_revision_new(revision, struct weft_graph_node, pipeline->n_steps + 1);
   revision->graph_nodes = nodes;
   fill_values(builder, values);
   for (guint i = 0; i < pipeline->n_steps; i++)

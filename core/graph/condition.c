@@ -305,7 +305,7 @@ gboolean weft_step_take_condition(WeftBuilder *builder, WeftStep *step)
     return !when;
   Checker checker = {.builder = builder, .step = step, .when = when};
   guint n = when->steps->len;
-  checker.out = weft_revision_keep(builder->revision, g_new0(struct weft_condition_step, n));
+  checker.out = weft_revision_new(builder->revision, struct weft_condition_step, n);
   for (guint i = 0; i < n && (!checker.failed || checker.top < WEFT_CONDITION_MAX_STACK); i++)
     check_step(&checker, i);
   if (checker.top == 1)

@@ -7,7 +7,7 @@
 static const char *const *input_names(WeftBuilder *builder, const WeftStep *step)
 {
   WeftRevision *revision = builder->revision;
-  const char **names = weft_revision_keep(revision, g_new0(const char *, step->bindings->len + 1));
+  const char **names = weft_revision_new(revision, const char *, step->bindings->len + 1);
   for (guint i = 0; i < step->bindings->len; i++) {
     const WeftBinding *binding = &g_array_index(step->bindings, WeftBinding, i);
     names[i] = binding->key ? binding->key : binding->spec->name;
@@ -19,11 +19,17 @@ static const char *const *input_names(WeftBuilder *builder, const WeftStep *step
 static const char *const *source_names(WeftBuilder *builder, const WeftStep *step)
 {
   WeftRevision *revision = builder->revision;
-  const char **names = weft_revision_keep(revision, g_new0(const char *, step->bindings->len + 1));
+  const char **names = weft_revision_new(revision, const char *, step->bindings->len + 1);
   for (guint i = 0; step->node && i < step->bindings->len; i++) {
     const WeftBinding *binding = &g_array_index(step->bindings, WeftBinding, i);
     const WeftStep *source = &revision->steps[binding->step];
-    names[i] = weft_revision_keep(revision, g_strconcat(source->name, ".", source->offers[binding->output].port.name, NULL));
+    const char *port = source->offers[binding->output].port.name;
+    gsize n = strlen(source->name), n_port = strlen(port);
+    char *name = weft_blocks_take(&revision->kept, n + n_port + 2);
+    memcpy(name, source->name, n);
+    name[n] = '.';
+    memcpy(name + n + 1, port, n_port + 1);
+    names[i] = name;
   }
   return names;
 }
@@ -128,14 +134,14 @@ void weft_digest_line(GString *text, const char *first, ...)
 
 static void add_step(WeftBuilder *builder, GString *text, const WeftStep *step, const WeftRevisionNode *node)
 {
-  char deadline[24], number_of_plugin[12];
-  g_snprintf(deadline, sizeof deadline, "%" G_GUINT64_FORMAT, step->node ? step->node->deadline_ns : 0);
-  if (!step->found->number) { /* written once: most nodes of a large file share few plugins */
-    step->found->number = ++builder->n_digested;
+  char deadline[24] = "0";
+  if (step->node && step->node->deadline_ns)
+    g_snprintf(deadline, sizeof deadline, "%" G_GUINT64_FORMAT, step->node->deadline_ns);
+  if (!*step->found->number) { /* written once: most nodes of a large file share few plugins */
+    g_snprintf(step->found->number, sizeof step->found->number, "%u", ++builder->n_digested);
     weft_digest_line(text, "plugin", node->plugin, node->version, node->sha256, NULL);
   }
-  g_snprintf(number_of_plugin, sizeof number_of_plugin, "%u", step->found->number);
-  weft_digest_line(text, "node", node->name, number_of_plugin, node->model_digest ? node->model_digest : "", deadline, NULL);
+  weft_digest_line(text, "node", node->name, step->found->number, node->model_digest ? node->model_digest : "", deadline, NULL);
   for (guint i = 0; i < step->found->spec->params->len; i++) {
     const struct weft_parameter *parameter = &step->parameters[i];
     char number[G_ASCII_DTOSTR_BUF_SIZE];
@@ -181,14 +187,14 @@ void weft_revision_describe(WeftBuilder *builder)
 {
   const WeftPipeline *pipeline = builder->pipeline;
   WeftRevision *revision = builder->revision;
-  revision->inputs = weft_revision_keep(revision, g_new0(WeftRevisionInput, pipeline->inputs->len + 1));
-  revision->outputs = weft_revision_keep(revision, g_new0(WeftRevisionOutput, pipeline->outputs->len + 1));
-  revision->nodes = weft_revision_keep(revision, g_new0(WeftRevisionNode, pipeline->n_steps + 1));
+  revision->inputs = weft_revision_new(revision, WeftRevisionInput, pipeline->inputs->len + 1);
+  revision->outputs = weft_revision_new(revision, WeftRevisionOutput, pipeline->outputs->len + 1);
+  revision->nodes = weft_revision_new(revision, WeftRevisionNode, pipeline->n_steps + 1);
   for (guint i = 0; i < pipeline->inputs->len; i++) {
     const WeftInput *input = weft_input_at(pipeline, i);
     revision->inputs[i] = (WeftRevisionInput){input->name, input->type, input->optional};
   }
-  revision->context = weft_revision_keep(revision, g_new0(WeftRevisionContext, pipeline->context->len + 1));
+  revision->context = weft_revision_new(revision, WeftRevisionContext, pipeline->context->len + 1);
   for (guint i = 0; i < pipeline->context->len; i++) {
     const WeftContextKey *key = weft_context_at(pipeline, i);
     revision->context[i] = (WeftRevisionContext){key->name, key->required};

@@ -205,12 +205,6 @@ static void take_inputs(const Inliner *inliner, Sub *sub)
 
 /* ---- nodes ---- */
 
-static void set_name(WeftReference *reference, char *name)
-{
-  g_free(reference->name);
-  reference->name = name;
-}
-
 /* A reference of the sub-pipeline becomes one of the file. */
 static gboolean rename_reference(const Inliner *inliner, const Sub *sub, WeftReference *reference)
 {
@@ -220,7 +214,7 @@ static gboolean rename_reference(const Inliner *inliner, const Sub *sub, WeftRef
     return TRUE;
   reference->step = -1;
   if (!bound) {
-    set_name(reference, g_strconcat(sub->name, "/", reference->name, NULL));
+    reference->name = keep(inliner->pipeline, g_strconcat(sub->name, "/", reference->name, NULL));
     return TRUE;
   }
   gboolean is_input = !bound->port && g_hash_table_contains(inliner->inputs, bound->name);
@@ -231,7 +225,7 @@ static gboolean rename_reference(const Inliner *inliner, const Sub *sub, WeftRef
     return FALSE;
   }
   reference->was_input = !reference->port;
-  set_name(reference, g_strdup(bound->name));
+  reference->name = bound->name;
   if (!is_input)
     reference->port = bound->port;
   return TRUE;
@@ -391,11 +385,11 @@ static void resolve_reference(const Inliner *inliner, WeftReference *reference, 
     if (hops > g_hash_table_size(inliner->subs)) {
       weft_diagnostic_at(weft_fault(inliner->reader->diagnostics, reference->at, "cycle",
                                     "the nodes feed each other in a circle, through \"%s\"", sub->name), node, NULL);
-      g_clear_pointer(&reference->name, g_free);
+      reference->name = NULL;
       return;
     }
     const WeftReference *output = output_of(inliner, sub, reference, node);
-    set_name(reference, output ? g_strdup(output->name) : NULL);
+    reference->name = output ? output->name : NULL;
     reference->port = output ? output->port : NULL;
   }
 }

@@ -70,7 +70,7 @@ void weft_offer_bound(const WeftBuilder *builder, const WeftStep *step, WeftOffe
 struct weft_limits weft_step_limits(WeftBuilder *builder, const WeftStep *step, guint n_items)
 {
   guint n = step->bindings->len;
-  gint64 *rows = weft_revision_keep(builder->revision, g_new0(gint64, 2 * (gsize)n + 1));
+  gint64 *rows = weft_revision_new(builder->revision, gint64, 2 * (gsize)n + 1);
   for (guint i = 0; i < n; i++) {
     gint64 per_item = 0, fixed = 0;
     const WeftOffer *offer = weft_binding_offer(builder, &g_array_index(step->bindings, WeftBinding, i));

@@ -77,7 +77,7 @@ static void describe_source(WeftBuilder *builder, guint input)
   const WeftStep *step = &builder->revision->steps[input];
   const WeftLiveDecl *live = step->input->live;
   guint n = step->found->spec->outputs->len;
-  struct weft_port *ports = weft_revision_keep(builder->revision, g_new0(struct weft_port, n));
+  struct weft_port *ports = weft_revision_new(builder->revision, struct weft_port, n);
   for (guint i = 0; i < n; i++)
     ports[i] = step->offers[i].port;
   const char *clock = weft_port_attribute(&ports[0], WEFT_ATTRIBUTE_CLOCK);
@@ -98,9 +98,9 @@ static void describe_sink(WeftBuilder *builder, const WeftSinkDecl *sink)
   const WeftStep *step = &revision->steps[reference->step];
   int output = weft_reference_output(builder, reference, sink->name);
   gboolean standard = strcmp(sink->to, "-") == 0;
-  char *to = standard || g_path_is_absolute(sink->to) ? g_strdup(sink->to)
-                                                      : g_build_filename(builder->pipeline->folder, sink->to, NULL);
-  WeftRevisionSink one = {sink->name, weft_revision_keep(revision, to), weft_step_value(builder, step, (guint)output),
+  g_autofree char *to = standard || g_path_is_absolute(sink->to) ? g_strdup(sink->to)
+                                                                 : g_build_filename(builder->pipeline->folder, sink->to, NULL);
+  WeftRevisionSink one = {sink->name, weft_revision_text(revision, to), weft_step_value(builder, step, (guint)output),
                           sink->on_error_drop, sink->rotate_bytes};
   g_array_append_val(revision->sinks, one);
 }

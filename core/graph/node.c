@@ -8,7 +8,6 @@
 void weft_node_clear(gpointer data)
 {
   WeftNodeDecl *node = data;
-  g_free(node->plugin);
   g_clear_pointer(&node->in, g_array_unref);
   weft_policy_free(node->policy);
 }
@@ -27,7 +26,7 @@ static void take_use(WeftReader *reader, WeftNodeDecl *node, const WeftYaml *val
                                                        "a version"), node->name, NULL), "such as use: vit@^1");
     return;
   }
-  node->plugin = at ? g_strndup(text, (gsize)(at - text)) : g_strdup(text);
+  node->plugin = at ? weft_blocks_text(&reader->pipeline->texts, text, (gsize)(at - text)) : text;
   node->range = at && at[1] ? at + 1 : NULL;
 }
 
@@ -88,7 +87,8 @@ static void take_policy(WeftReader *reader, WeftNodeDecl *node, const WeftYaml *
               {"on_verdict", weft_read_on_verdict}, {"batch", weft_read_batch}};
   for (guint i = 0; i < weft_yaml_n(map); i++) {
     for (guint k = 0; k < G_N_ELEMENTS(keys); k++) {
-      if (weft_yaml_key(map, i)->reported || strcmp(weft_yaml_key(map, i)->text, keys[k].key) != 0)
+      const WeftYaml *key = weft_yaml_key(map, i);
+      if (key->reported || *key->text != *keys[k].key || strcmp(key->text, keys[k].key) != 0)
         continue;
       if (!node->policy)
         node->policy = g_new0(WeftNodePolicy, 1);

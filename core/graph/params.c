@@ -165,7 +165,7 @@ gboolean weft_step_take_params(WeftBuilder *builder, WeftStep *step)
   guint n = spec->params->len;
   gboolean ok = TRUE, unknown = FALSE;
   g_autofree gboolean *given = g_new0(gboolean, n + 1);
-  step->parameters = weft_revision_keep(builder->revision, g_new0(struct weft_parameter, n + 1));
+  step->parameters = weft_revision_new(builder->revision, struct weft_parameter, n + 1);
   for (guint i = 0; i < n; i++) {
     const WeftParamSpec *param = spec->params->pdata[i];
     step->parameters[i].name = param->name;

@@ -321,6 +321,7 @@ void weft_pipeline_free(WeftPipeline *pipeline)
   g_hash_table_unref(pipeline->model_index);
   g_hash_table_unref(pipeline->asset_index);
   g_ptr_array_unref(pipeline->words);
+  weft_blocks_clear(&pipeline->texts);
   g_ptr_array_unref(pipeline->inlined);
   g_ptr_array_unref(pipeline->inner);
   g_free(pipeline->order);

@@ -9,6 +9,7 @@
 #ifndef WEFT_CORE_PIPELINE_H
 #define WEFT_CORE_PIPELINE_H
 
+#include "blocks.h"
 #include "expr.h"
 #include "policy.h"
 #include "revision.h"
@@ -56,7 +57,7 @@ typedef struct {
 typedef struct {
   const char *key;      /* of the map; NULL: a single reference */
   const WeftYaml *key_at, *at;
-  char *name;           /* before the first dot; NULL: no text (reported) */
+  const char *name;     /* before the first dot; NULL: no text (reported) */
   const char *port;     /* after it, within at's text; NULL: the main port */
   int step;             /* that `name` names; -1: none (reported) */
   gboolean was_input;   /* the bare name of a sub-pipeline's input: alone in `when` it asks whether that is there */
@@ -65,7 +66,7 @@ typedef struct {
 typedef struct {
   const char *name;
   const WeftYaml *at;               /* the name */
-  char *plugin;                     /* NULL: missing (reported) */
+  const char *plugin;               /* NULL: missing (reported) */
   const char *range;                /* of versions, or NULL */
   const WeftYaml *map;              /* what stands under the name */
   const char *outer_when;           /* conditions of the sub-pipelines that it stands in; NULL: none */
@@ -94,6 +95,7 @@ struct WeftPipeline {
   GPtrArray *inlined;               /* of WeftInlined */
   GPtrArray *inner;                 /* of WeftPipeline: what inlined nodes borrow from */
   GPtrArray *words;                 /* of char *: names of inlined nodes and inputs */
+  WeftBlocks texts;                 /* parts of the file's texts: names of references, ids of plugins */
   char *path, *folder;              /* of the file */
   const char *name;
   GArray *inputs, *models, *nodes;  /* of WeftInput, WeftModel, WeftNodeDecl */

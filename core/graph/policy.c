@@ -150,7 +150,7 @@ static const struct weft_input_policy *missing_of(const WeftBuilder *builder, co
                                                   const GArray *on_missing)
 {
   guint n = step->bindings->len;
-  struct weft_input_policy *list = weft_revision_keep(builder->revision, g_new0(struct weft_input_policy, n + 1));
+  struct weft_input_policy *list = weft_revision_new(builder->revision, struct weft_input_policy, n + 1);
   for (guint i = 0; i < n; i++) {
     const WeftBinding *binding = &g_array_index(step->bindings, WeftBinding, i);
     const char *name = binding->spec->base ? binding->spec->base : binding_name(binding); /* as its base */

@@ -5,16 +5,9 @@
 #include "literal.h"
 #include <string.h>
 
-static void reference_clear(gpointer data)
-{
-  g_free(((WeftReference *)data)->name);
-}
-
 GArray *weft_references_new(void)
 {
-  GArray *references = g_array_new(FALSE, TRUE, sizeof(WeftReference));
-  g_array_set_clear_func(references, reference_clear);
-  return references;
+  return g_array_new(FALSE, TRUE, sizeof(WeftReference));
 }
 
 const char *weft_yaml_kind_name(const WeftYaml *yaml)
@@ -173,7 +166,7 @@ void weft_read_reference(WeftReader *reader, GArray *into, const WeftYaml *key, 
   const char *text = weft_read_text(reader, value, node, what, "see.tokens");
   const char *dot = text ? strchr(text, '.') : NULL;
   WeftReference reference = {.key = key ? key->text : NULL, .key_at = key, .at = value, .step = -1};
-  reference.name = dot ? g_strndup(text, (gsize)(dot - text)) : g_strdup(text);
+  reference.name = dot ? weft_blocks_text(&reader->pipeline->texts, text, (gsize)(dot - text)) : text;
   reference.port = dot ? dot + 1 : NULL;
   g_array_append_val(into, reference);
 }

@@ -11,6 +11,7 @@
 #define WEFT_CORE_RESOLVE_H
 
 #include "artifact.h"
+#include "blocks.h"
 #include "hosttable.h"
 #include "manifest.h"
 #include "pipeline.h"
@@ -24,7 +25,7 @@ typedef struct {
   const struct weft_node *table; /* NULL: not loaded into this process */
   char *label;                /* "vit@1.0.0" */
   char *error, *hint;         /* why spec is NULL */
-  guint number;               /* of its line in the digest, from 1; 0: not there yet */
+  char number[12];            /* of its line in the digest, from 1; "": not there yet */
 } WeftFound;
 
 /** An output: as the manifest says it, then as `ports` answered it. */
@@ -81,7 +82,7 @@ typedef struct {
 
 struct WeftRevision {
   const WeftPipeline *pipeline;
-  GPtrArray *kept;                   /* memory that lives as long as the revision */
+  WeftBlocks kept;                   /* memory that lives as long as the revision */
   GHashTable *found;                 /* "vit@^1" or "type:image" -> WeftFound */
   GHashTable *files;                 /* path -> bytes of models and assets, read once */
   GHashTable *documents;             /* path -> WeftYaml of assets that hold texts */
@@ -116,8 +117,10 @@ typedef struct {
   guint n_digested;                  /* plugins in the digest so far */
 } WeftBuilder;
 
-/** Hands memory of g_malloc to the revision; returns it. */
-gpointer weft_revision_keep(WeftRevision *revision, gpointer memory);
+/** n things of that type, zero, that live as long as the revision. */
+#define weft_revision_new(revision, type, n) ((type *)weft_blocks_take0(&(revision)->kept, sizeof(type) * (n)))
+/** The text, as long as the revision lives. */
+char *weft_revision_text(WeftRevision *revision, const char *text);
 
 /*
  * resolve.c, params.c, bind.c: each reports and answers FALSE, or answers TRUE.

@@ -4,10 +4,9 @@
 #include "live-decl.h"
 #include <string.h>
 
-gpointer weft_revision_keep(WeftRevision *revision, gpointer memory)
+char *weft_revision_text(WeftRevision *revision, const char *text)
 {
-  g_ptr_array_add(revision->kept, memory);
-  return memory;
+  return weft_blocks_text(&revision->kept, text, strlen(text));
 }
 
 static void found_free(gpointer data)
@@ -26,7 +25,6 @@ static WeftRevision *revision_new(const WeftPipeline *pipeline)
 {
   WeftRevision *revision = g_new0(WeftRevision, 1);
   revision->pipeline = pipeline;
-  revision->kept = g_ptr_array_new_with_free_func(g_free);
   revision->found = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, found_free);
   revision->files = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, weft_files_free);
   revision->model_folders = g_new0(char *, pipeline->models->len + 1);
@@ -91,7 +89,7 @@ void weft_revision_free(WeftRevision *revision)
   g_array_unref(revision->sources);
   g_array_unref(revision->sinks);
   weft_advice_clear(revision->converters);
-  g_ptr_array_unref(revision->kept);
+  weft_blocks_clear(&revision->kept);
   g_free(revision->digest);
   g_free(revision);
 }

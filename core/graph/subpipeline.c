@@ -23,8 +23,10 @@ void weft_inlined_free(gpointer data)
 static gboolean is_named(WeftReader *reader, const WeftNodeDecl *node, const WeftYaml *value)
 {
   const WeftLoad *load = reader->load;
+  if (!load || !load->names) /* of most nodes no more is to be asked */
+    return FALSE;
   g_auto(GStrv) parts = g_strsplit(value->text, "@", 2);
-  if (!load || !load->names || !parts[0] || !g_hash_table_contains(load->names, parts[0]))
+  if (!parts[0] || !g_hash_table_contains(load->names, parts[0]))
     return FALSE;
   g_autoptr(WeftPluginRow) row = weft_catalogue_find(load->catalogue, parts[0], NULL, NULL);
   if (!row)

@@ -171,7 +171,7 @@ static gboolean check_edge(WeftBuilder *builder, WeftStep *step, const WeftBindi
 static const struct weft_attribute *spec_attributes(WeftBuilder *builder, const WeftPortSpec *spec, guint room)
 {
   struct weft_attribute *list =
-      weft_revision_keep(builder->revision, g_new0(struct weft_attribute, spec->attributes->len + room + 1));
+      weft_revision_new(builder->revision, struct weft_attribute, spec->attributes->len + room + 1);
   for (guint i = 0; i < spec->attributes->len; i++) {
     const WeftAttribute *attribute = spec->attributes->pdata[i];
     list[i] = (struct weft_attribute){attribute->key, attribute->value};
@@ -182,7 +182,7 @@ static const struct weft_attribute *spec_attributes(WeftBuilder *builder, const 
 static void offers_from_manifest(WeftBuilder *builder, WeftStep *step)
 {
   const GPtrArray *outputs = step->found->spec->outputs;
-  step->offers = weft_revision_keep(builder->revision, g_new0(WeftOffer, outputs->len + 1));
+  step->offers = weft_revision_new(builder->revision, WeftOffer, outputs->len + 1);
   for (guint i = 0; i < outputs->len; i++) {
     const WeftPortSpec *spec = outputs->pdata[i];
     struct weft_port *port = &step->offers[i].port;

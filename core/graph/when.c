@@ -55,7 +55,6 @@ gboolean weft_when_join(WeftWhen *into, WeftWhen *more)
     WeftWhenStep both = {.op = WEFT_CONDITION_AND};
     g_array_append_val(into->steps, both);
     g_array_append_vals(into->references, more->references->data, more->references->len);
-    g_array_set_clear_func(more->references, NULL); /* each was moved */
     g_ptr_array_extend_and_steal(into->places, g_steal_pointer(&more->places));
     g_ptr_array_extend_and_steal(into->texts, g_steal_pointer(&more->texts));
     more->places = g_ptr_array_new();

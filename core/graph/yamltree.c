@@ -1,24 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "yamltree.h"
 
+#include "blocks.h"
 #include <string.h>
 #include <yaml.h>
 
 /* From this many keys on a map's keys are hashed. */
 #define HASHED_KEYS 8
 
-/* Bytes of one block of a tree. */
-#define BLOCK_BYTES 65536u
-
 /* A tree lies in blocks and goes as a whole: no piece of it is allocated or freed alone. */
-typedef struct Block {
-  struct Block *next;
-} Block;
-
 typedef struct {
   WeftYaml root;
-  Block *blocks;
-  char *at, *end; /* what is left of the first block */
+  WeftBlocks blocks;
 } Tree;
 
 /* A map or list that is not yet closed. */
@@ -44,22 +37,6 @@ typedef struct {
   gboolean partial; /* the tree ends before the file: nothing can be said of what is missing */
 } Builder;
 
-static void *tree_take(Tree *tree, gsize n_bytes)
-{
-  n_bytes = (n_bytes + 7) / 8 * 8;
-  if (n_bytes > (gsize)(tree->end - tree->at)) {
-    gsize size = MAX(n_bytes, BLOCK_BYTES - sizeof(Block));
-    Block *block = g_malloc(sizeof(Block) + size);
-    block->next = tree->blocks;
-    tree->blocks = block;
-    tree->at = (char *)(block + 1);
-    tree->end = tree->at + size;
-  }
-  void *memory = tree->at;
-  tree->at += n_bytes;
-  return memory;
-}
-
 void weft_yaml_free(WeftYaml *yaml)
 {
   if (!yaml)
@@ -72,10 +49,7 @@ void weft_yaml_free(WeftYaml *yaml)
     return;
   }
   Tree *tree = yaml->blocks;
-  for (Block *block = tree->blocks, *next; block; block = next) {
-    next = block->next;
-    g_free(block);
-  }
+  weft_blocks_clear(&tree->blocks);
   g_free(tree);
 }
 
@@ -162,7 +136,7 @@ static WeftYaml *value_new(Builder *builder, const yaml_event_t *event, WeftYaml
     builder->stop = builder->partial = TRUE;
     return NULL;
   }
-  WeftYaml *yaml = builder->root ? tree_take(builder->tree, sizeof *yaml) : &builder->tree->root;
+  WeftYaml *yaml = builder->root ? weft_blocks_take(&builder->tree->blocks, sizeof *yaml) : &builder->tree->root;
   memset(yaml, 0, sizeof *yaml);
   yaml->blocks = builder->root ? NULL : builder->tree;
   yaml->kind = kind;
@@ -194,7 +168,7 @@ static GPtrArray *copy(Builder *builder, GPtrArray *from, guint begin)
   guint n = from->len - begin;
   if (!n)
     return NULL;
-  GPtrArray *list = tree_take(builder->tree, sizeof *list + n * sizeof(gpointer));
+  GPtrArray *list = weft_blocks_take(&builder->tree->blocks, sizeof *list + n * sizeof(gpointer));
   list->pdata = (gpointer *)(list + 1);
   list->len = n;
   memcpy(list->pdata, from->pdata + begin, n * sizeof(gpointer));
@@ -221,7 +195,7 @@ static void expand(Builder *builder, WeftYaml *yaml)
     gsize n = strlen(text), n_written = strlen(yaml->text);
     if (n && g_str_has_prefix(yaml->text, "${") && strchr(yaml->text, '}') == yaml->text + n_written - 1)
       yaml->plain = TRUE; /* quoted for the sake of its braces: in a flow map it cannot stand without */
-    yaml->text = memcpy(tree_take(builder->tree, n + 1), text, n + 1);
+    yaml->text = memcpy(weft_blocks_take(&builder->tree->blocks, n + 1), text, n + 1);
     builder->n_expanded += n;
     g_free(text);
   }
@@ -256,7 +230,7 @@ static void take_scalar(Builder *builder, const yaml_event_t *event)
   }
   yaml->plain = event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
   yaml->reported = yaml->reported || event->data.scalar.tag; /* what it would be without the tag is not known */
-  yaml->text = tree_take(builder->tree, n + 1);
+  yaml->text = weft_blocks_take(&builder->tree->blocks, n + 1);
   memcpy(yaml->text, text, n + 1);
   if (builder->expands && strstr(text, "${"))
     expand(builder, yaml);
@@ -270,7 +244,7 @@ static void take_alias(Builder *builder, const yaml_event_t *event)
   WeftYaml *yaml = value_new(builder, event, WEFT_YAML_SCALAR);
   if (!yaml)
     return;
-  yaml->text = memset(tree_take(builder->tree, 1), 0, 1);
+  yaml->text = memset(weft_blocks_take(&builder->tree->blocks, 1), 0, 1);
   yaml->reported = TRUE;
   place(builder, yaml);
 }
