@@ -19,17 +19,11 @@ static void *place(struct layout *layout, size_t n_bytes)
   return p;
 }
 
-struct rooms {
-  int32_t *slots;
-  int64_t *splits;
-  void *policy;
-};
-
-static struct rooms lay_out(struct weft_frame *frame, const struct weft_graph *graph, struct layout *layout)
+/* Returns the room of the policies. */
+static void *lay_out(struct weft_frame *frame, const struct weft_graph *graph, struct layout *layout)
 {
   const struct weft_graph_spec *spec = &graph->spec;
   size_t n_items = spec->n_items_max;
-  struct rooms rooms;
   frame->outputs = place(layout, graph->n_values_all * sizeof *frame->outputs);
   frame->inputs = place(layout, graph->n_inputs_total * sizeof *frame->inputs);
   frame->value_state = place(layout, graph->n_values_all);
@@ -49,15 +43,25 @@ static struct rooms lay_out(struct weft_frame *frame, const struct weft_graph *g
   frame->live = place(layout, n_items);
   frame->parks = place(layout, graph->n_gates * sizeof *frame->parks);
   frame->ranges = place(layout, graph->n_ranges * sizeof *frame->ranges);
-  rooms.slots = place(layout, graph->n_values_all * n_items * sizeof *rooms.slots);
-  rooms.splits = place(layout, graph->n_values_all * (n_items + 1) * sizeof *rooms.splits);
-  rooms.policy = place(layout, weft_policy_frame_bytes(graph));
-  return rooms;
+  return place(layout, weft_policy_frame_bytes(graph));
 }
 
-static void set_outputs(struct weft_frame *frame, const struct weft_graph *graph, struct rooms rooms)
+/* Most values of a large graph have a row for every item: they need no splits and never write their slots. */
+static int reserve_rooms(struct weft_frame *frame, const struct weft_graph *graph)
+{
+  size_t n_items = graph->spec.n_items_max, n_ragged = 0;
+  for (uint32_t v = 0; v < graph->n_values_all; v++)
+    n_ragged += graph->values[v].levels != 0;
+  frame->rooms = weft_region_new(weft_align(graph->n_values_all * n_items * sizeof(int32_t)) +
+                                 n_ragged * (n_items + 1) * sizeof(int64_t) + 1);
+  return frame->rooms != NULL;
+}
+
+static void set_outputs(struct weft_frame *frame, const struct weft_graph *graph)
 {
   size_t n_items = graph->spec.n_items_max;
+  int32_t *slots = (int32_t *)(void *)frame->rooms->base;
+  int64_t *splits = (int64_t *)(void *)(frame->rooms->base + weft_align(graph->n_values_all * n_items * sizeof *slots));
   for (uint32_t v = 0; v < graph->n_values_all; v++) {
     const struct value *value = &graph->values[v];
     struct weft_output *output = &frame->outputs[v];
@@ -69,8 +73,9 @@ static void set_outputs(struct weft_frame *frame, const struct weft_graph *graph
       tensor->dims[d] = value->port->dims[d] < 0 ? 0 : value->port->dims[d];
     output->wanted = value->wanted;
     output->rows_kind = value->kind;
-    output->slots = rooms.slots + v * n_items;
-    output->splits[0] = value->levels ? rooms.splits + v * (n_items + 1) : NULL;
+    output->slots = slots + v * n_items;
+    output->splits[0] = value->levels ? splits : NULL;
+    splits += value->levels ? n_items + 1 : 0;
   }
   for (uint32_t i = 0; i < graph->n_inputs_total; i++)
     frame->inputs[i] = &frame->outputs[graph->inputs[i]].tensor;
@@ -112,14 +117,18 @@ struct weft_frame *weft_frame_new(struct weft_graph *graph)
   memset(frame, 0, layout.used);
   layout = (struct layout){(uint8_t *)frame, 0};
   place(&layout, sizeof *frame);
-  struct rooms rooms = lay_out(frame, graph, &layout);
+  void *policy = lay_out(frame, graph, &layout);
   frame->graph = graph;
   frame->job.run = graph->inner_gate ? weft_batch_job : weft_frame_advance_job;
   frame->timer.fire = weft_frame_expire;
   pthread_mutex_init(&frame->lock, NULL);
   pthread_cond_init(&frame->cond, NULL);
-  set_outputs(frame, graph, rooms);
-  weft_policy_frame_init(frame, rooms.policy);
+  if (!reserve_rooms(frame, graph)) {
+    weft_frame_free(frame);
+    return NULL;
+  }
+  set_outputs(frame, graph);
+  weft_policy_frame_init(frame, policy);
   frame->arena = weft_region_new(weft_align(graph->n_scratch_bytes) + WEFT_ARENA_BYTES_MAX);
   if (!frame->arena || !reserve_ranges(frame, graph)) {
     weft_frame_free(frame);
@@ -146,6 +155,7 @@ void weft_frame_free(struct weft_frame *frame)
     weft_region_free(frame->ranges[i].groups);
   }
   weft_region_free(frame->arena);
+  weft_region_free(frame->rooms);
   pthread_cond_destroy(&frame->cond);
   pthread_mutex_destroy(&frame->lock);
   weft_mem_free(frame);

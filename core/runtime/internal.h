@@ -175,6 +175,7 @@ struct weft_frame {
   void *done_data;
   struct weft_region *arena;
   size_t arena_start;
+  struct weft_region *rooms;           /* slots and splits of all outputs: a page of it is there once it is written */
   void *scratch;
   struct weft_output *outputs;         /* [values]: the graph's tensors */
   const struct weft_tensor **inputs;   /* [n_inputs_total] */
