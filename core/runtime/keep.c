@@ -14,8 +14,8 @@ static uint32_t hidden_of(const struct weft_graph *graph, uint32_t node, uint32_
 
 /* Where the value of an item comes from, while a held input is put together. */
 struct origin {
-  const struct cell *cell; /* the store; NULL: the tensor */
-  int32_t slot;            /* of the tensor; -1 with a cell or with nothing */
+  struct cell cell; /* present: the store, where it is pinned; else the tensor */
+  int32_t slot;     /* of the tensor; -1 with a cell or with nothing */
 };
 
 struct holding {
@@ -24,7 +24,7 @@ struct holding {
   const struct weft_tensor *from;
   struct origin *origins; /* [items] */
   int64_t dims[WEFT_MAX_RANK];
-  uint32_t source, p, k, cell, n_held;
+  uint32_t source, p, k, cell, n_held, n_pinned;
   uint64_t hold_ns;
 };
 
@@ -54,24 +54,31 @@ static int is_recent(const struct holding *holding, uint64_t time, uint32_t item
   return time <= now && now - time <= holding->hold_ns;
 }
 
+static struct origin from_tensor(const struct holding *holding, uint32_t item)
+{
+  return (struct origin){.slot = holding->from->slots ? holding->from->slots[item] : (int32_t)item};
+}
+
 static struct origin find_origin(const struct holding *holding, uint32_t item)
 {
   struct weft_frame *frame = holding->frame;
   const struct session *session = frame->policy->sessions[item];
+  struct origin nothing = {.slot = -1};
   if (weft_is_present(frame, holding->source, item))
-    return (struct origin){NULL, holding->from->slots ? holding->from->slots[item] : (int32_t)item};
+    return from_tensor(holding, item);
   if (!session || !frame->live[item] || weft_note_of(frame, holding->p, item)->passage != WEFT_PASSAGE_RAN ||
       frame->items[item].chunk_flags & WEFT_CHUNK_FIRST)
-    return (struct origin){NULL, -1};
+    return nothing;
   int64_t earlier = earlier_item(holding, item);
   if (earlier >= 0)
-    return is_recent(holding, frame->policy->times[earlier], item)
-             ? (struct origin){NULL, holding->from->slots ? holding->from->slots[earlier] : (int32_t)earlier}
-             : (struct origin){NULL, -1};
-  const struct cell *cell = weft_store_cell(holding->store, session, holding->cell);
-  return (struct origin){cell && is_recent(holding, cell->time, item) ? cell : NULL, -1};
+    return is_recent(holding, frame->policy->times[earlier], item) ? from_tensor(holding, (uint32_t)earlier) : nothing;
+  const struct cell *cell = weft_store_cell(session, holding->cell);
+  if (cell && is_recent(holding, cell->time, item))
+    nothing.cell = *cell;
+  return nothing;
 }
 
+/* With the store's lock. */
 static void find_origins(struct holding *holding)
 {
   struct weft_frame *frame = holding->frame;
@@ -81,17 +88,32 @@ static void find_origins(struct holding *holding)
     struct origin *origin = &holding->origins[item];
     *origin = find_origin(holding, item);
     /* Values of one tensor share their dims; the first that is there decides. */
-    if (origin->cell && !has_any) {
-      memcpy(holding->dims, origin->cell->dims, sizeof holding->dims);
+    if (origin->cell.present && !has_any) {
+      memcpy(holding->dims, origin->cell.dims, sizeof holding->dims);
       has_any = 1;
     }
-    if (origin->cell && !has_dims(holding, origin->cell->dims))
-      origin->cell = NULL;
-    if (!origin->cell && (origin->slot < 0 || weft_is_present(frame, holding->source, item)))
+    if (origin->cell.present && !has_dims(holding, origin->cell.dims))
+      origin->cell.present = 0;
+    if (!origin->cell.present && (origin->slot < 0 || weft_is_present(frame, holding->source, item)))
       continue;
+    if (origin->cell.present) {
+      weft_store_pin(holding->store, frame->policy->sessions[item], holding->cell);
+      holding->n_pinned++;
+    }
     holding->n_held++;
     weft_note_of(frame, holding->p, item)->held |= 1ull << holding->k;
   }
+}
+
+static void unpin(const struct holding *holding)
+{
+  if (!holding->n_pinned)
+    return;
+  weft_store_lock(holding->store);
+  for (uint32_t item = 0; item < holding->frame->n_items; item++)
+    if (holding->origins[item].cell.present)
+      weft_store_unpin(holding->store, &holding->origins[item].cell);
+  weft_store_unlock(holding->store);
 }
 
 struct counts {
@@ -103,8 +125,8 @@ static struct counts size_of(const struct holding *holding, const struct origin 
 {
   struct counts counts = {0, 0, 0};
   const struct weft_tensor *from = holding->from;
-  if (origin->cell)
-    return (struct counts){origin->cell->n_rows, origin->cell->n_groups, 1};
+  if (origin->cell.present)
+    return (struct counts){origin->cell.n_rows, origin->cell.n_groups, 1};
   if (origin->slot < 0)
     return counts;
   int64_t begin = origin->slot, end = begin + 1;
@@ -130,8 +152,8 @@ static void put(const struct holding *holding, const struct origin *origin, cons
   uint8_t *rows = (uint8_t *)to->data + at->n_rows * row_bytes;
   int64_t *ends = to->splits[1] ? (int64_t *)(uintptr_t)to->splits[1] + at->n_groups + 1 : NULL;
   struct counts n = size_of(holding, origin);
-  if (origin->cell) {
-    weft_store_read(holding->store, origin->cell, ends, rows);
+  if (origin->cell.present) {
+    weft_store_read(holding->store, &origin->cell, ends, rows);
   } else {
     int64_t begin = origin->slot;
     if (from->splits[0])
@@ -198,12 +220,9 @@ static void keep_new(const struct holding *holding)
   struct weft_frame *frame = holding->frame;
   for (uint32_t item = 0; item < frame->n_items; item++) {
     struct session *session = frame->policy->sessions[item];
-    uint64_t time = frame->policy->times[item];
-    if (!session || !frame->live[item] || !weft_is_present(frame, holding->source, item))
-      continue;
-    const struct cell *cell = weft_store_cell(holding->store, session, holding->cell);
-    if (!cell || cell->time <= time)
-      weft_store_keep(holding->store, session, holding->cell, time, holding->from, item);
+    struct kept_from from = {holding->from, frame->policy->times[item], item, 1};
+    if (session && frame->live[item] && weft_is_present(frame, holding->source, item))
+      weft_store_keep(holding->store, session, holding->cell, &from);
   }
 }
 
@@ -223,10 +242,11 @@ weft_status weft_hold(struct weft_frame *frame, uint32_t p, uint32_t k)
     return WEFT_NO_MEMORY;
   weft_store_lock(graph->store);
   find_origins(&holding);
+  weft_store_unlock(graph->store);
   if (holding.n_held)
     status = build(&holding, h);
+  unpin(&holding);
   keep_new(&holding);
-  weft_store_unlock(graph->store);
   return status;
 }
 
@@ -274,17 +294,17 @@ static struct session *session_of(const struct exec *exec, const struct part *pa
   return exec->frame->policy->sessions[*item];
 }
 
+/* The frame has the turn of its sessions at this node: nobody else reads or writes their state. */
 void weft_state_give(struct exec *exec, const struct part *part)
 {
   struct weft_frame *frame = exec->frame;
   const struct weft_graph *graph = frame->graph;
-  weft_store_lock(graph->store);
   for (uint32_t s = 0; s < exec->node->spec->n_states; s++) {
     uint32_t h = hidden_of(graph, exec->index, exec->node->spec->states[s].input), item;
     struct weft_output *output = &frame->outputs[h];
     for (uint32_t j = 0; j < part->n; j++) {
       struct session *session = session_of(exec, part, j, &item);
-      const struct cell *cell = session ? weft_store_cell(graph->store, session, h - graph->spec.n_values) : NULL;
+      const struct cell *cell = session ? weft_store_cell(session, h - graph->spec.n_values) : NULL;
       if (frame->items[item].chunk_flags & WEFT_CHUNK_FIRST)
         cell = NULL;
       output->slots[item] = cell ? (int32_t)item : -1;
@@ -292,23 +312,20 @@ void weft_state_give(struct exec *exec, const struct part *part)
         weft_store_read(graph->store, cell, NULL, (uint8_t *)output->tensor.data + item * graph->values[h].row_bytes);
     }
   }
-  weft_store_unlock(graph->store);
 }
 
 void weft_state_keep(struct exec *exec, const struct part *part)
 {
   struct weft_frame *frame = exec->frame;
   const struct weft_graph *graph = frame->graph;
-  weft_store_lock(graph->store);
   for (uint32_t s = 0; s < exec->node->spec->n_states; s++) {
     const struct weft_state_port *state = &exec->node->spec->states[s];
     uint32_t cell = hidden_of(graph, exec->index, state->input) - graph->spec.n_values, item;
     for (uint32_t j = 0; j < part->n; j++) {
       struct session *session = session_of(exec, part, j, &item);
+      struct kept_from from = {&part->call.outputs[state->output].tensor, frame->policy->times[item], j, 0};
       if (session && part->call.item_status[j] == WEFT_OK && weft_item_is_well(frame, exec->index, item))
-        weft_store_keep(graph->store, session, cell, frame->policy->times[item],
-                        &part->call.outputs[state->output].tensor, j);
+        weft_store_keep(graph->store, session, cell, &from);
     }
   }
-  weft_store_unlock(graph->store);
 }

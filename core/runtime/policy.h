@@ -157,13 +157,25 @@ struct cell {
   uint32_t first, n_blocks;
   uint32_t present;
 };
-/* With the store's lock. NULL: nothing is kept. */
-const struct cell *weft_store_cell(const struct weft_store *store, const struct session *session, uint32_t cell);
-/* Group ends (from the first row on, n_groups of them) and rows are copied out; ends NULL: none. */
+/* With the store's lock: what is kept, if anything, stays readable until it is unpinned. */
+void weft_store_pin(struct weft_store *store, const struct session *session, uint32_t cell);
+/* With the store's lock. */
+void weft_store_unpin(struct weft_store *store, struct cell *pinned);
+/* NULL: nothing is kept. Without a lock for states: only who has the session's turn touches them. */
+const struct cell *weft_store_cell(const struct session *session, uint32_t cell);
+/* Group ends (from the first row on, n_groups of them) and rows are copied out; ends NULL: none. No lock is needed. */
 void weft_store_read(const struct weft_store *store, const struct cell *cell, int64_t *ends, void *rows);
-/* Keeps the item's rows; absent: forgets. 0: there was no room, nothing is kept. */
-int weft_store_keep(struct weft_store *store, struct session *session, uint32_t cell, uint64_t time,
-                    const struct weft_tensor *tensor, uint32_t item);
+struct kept_from {
+  const struct weft_tensor *tensor;
+  uint64_t time;
+  uint32_t item;
+  uint32_t unless_newer; /* what is kept is left alone where it is newer */
+};
+/*
+ * Without locks. Keeps the item's rows; absent: forgets. 0: there was no room, nothing is kept. The session is one of
+ * a frame of the caller.
+ */
+int weft_store_keep(struct weft_store *store, struct session *session, uint32_t cell, const struct kept_from *from);
 
 /* turn.c: order of the items of a session at nodes with state. */
 /* 1: no earlier frame has an item of one of these sessions before the node. 0: the node's wait is notified. */

@@ -39,16 +39,19 @@ weft_status weft_store_new(const struct weft_graph *graph, struct weft_store **o
   store->session_bytes = weft_align(sizeof(struct session) + store->n_cells * sizeof(struct cell));
   size_t n_session_bytes = store->session_bytes * store->n_sessions_max;
   size_t n_block_bytes = (size_t)store->n_blocks * BLOCK_BYTES, n_links = ((size_t)store->n_blocks + 1) * sizeof(uint32_t);
+  size_t n_ref_bytes = n_links;
   size_t n_bucket_bytes = store->n_buckets * sizeof *store->buckets;
-  store->memory = weft_region_new(n_session_bytes + n_block_bytes + n_links + n_bucket_bytes + 4096);
+  store->memory = weft_region_new(n_session_bytes + n_block_bytes + n_links + n_ref_bytes + n_bucket_bytes + 4096);
   *out = store;
   if (!store->memory)
     return WEFT_NO_MEMORY;
   store->sessions = carve(store->memory, n_session_bytes);
   store->blocks = carve(store->memory, n_block_bytes);
   store->next_block = carve(store->memory, n_links);
+  store->refs = carve(store->memory, n_ref_bytes);
   store->buckets = carve(store->memory, n_bucket_bytes);
-  return store->sessions && store->blocks && store->next_block && store->buckets ? WEFT_OK : WEFT_NO_MEMORY;
+  return store->sessions && store->blocks && store->next_block && store->refs && store->buckets ? WEFT_OK
+                                                                                                : WEFT_NO_MEMORY;
 }
 
 void weft_store_free(struct weft_store *store)
@@ -80,9 +83,14 @@ uint64_t weft_store_n_forgotten(struct weft_store *store)
 
 /* Blocks */
 
-static void give_blocks(struct weft_store *store, struct cell *cell)
+/* One holder less of the value; the last gives its blocks back. */
+static void let_go(struct weft_store *store, struct cell *cell)
 {
   uint32_t block = cell->first;
+  if (!cell->n_blocks || --store->refs[block]) {
+    *cell = (struct cell){0};
+    return;
+  }
   for (uint32_t k = 0; k < cell->n_blocks; k++) {
     uint32_t next = store->next_block[block];
     store->next_block[block] = store->free_block;
@@ -158,7 +166,7 @@ static void forget_values(struct weft_store *store, struct session *session)
 {
   for (uint32_t c = 0; c < store->n_cells; c++)
     if (session->cells[c].present)
-      give_blocks(store, &session->cells[c]);
+      let_go(store, &session->cells[c]);
 }
 
 static void evict(struct weft_store *store, struct session *session)
@@ -316,11 +324,22 @@ void weft_store_leave(struct weft_frame *frame)
   pthread_mutex_unlock(&store->lock);
 }
 
-/* Values */
+/* Values. They are copied without the lock: whoever is stopped while it copies stalls nobody. */
 
-const struct cell *weft_store_cell(const struct weft_store *store, const struct session *session, uint32_t cell)
+void weft_store_pin(struct weft_store *store, const struct session *session, uint32_t index)
 {
-  (void)store;
+  const struct cell *cell = &session->cells[index];
+  if (cell->present && cell->n_blocks)
+    store->refs[cell->first]++;
+}
+
+void weft_store_unpin(struct weft_store *store, struct cell *pinned)
+{
+  let_go(store, pinned);
+}
+
+const struct cell *weft_store_cell(const struct session *session, uint32_t cell)
+{
   return session->cells[cell].present ? &session->cells[cell] : NULL;
 }
 
@@ -351,40 +370,62 @@ static void chain_up(struct weft_store *store, struct cell *cell, uint32_t n)
     *link = take_block(store);
     link = &store->next_block[*link];
   }
+  if (n)
+    store->refs[cell->first] = 1;
 }
 
-int weft_store_keep(struct weft_store *store, struct session *session, uint32_t index, uint64_t time,
-                    const struct weft_tensor *tensor, uint32_t item)
+/* Blocks for the new value. What is kept stays until that is written, unless there is no room for both. 0: no room. */
+static int reserve(struct weft_store *store, struct cell *old, struct cell *kept)
 {
-  struct weft_rows rows = weft_rows_of(tensor, item);
-  struct cell *cell = &session->cells[index];
-  const int64_t *groups = NULL;
-  struct cell kept = {.time = time, .present = 1, .n_rows = rows.end - rows.begin};
-  if (cell->present)
-    give_blocks(store, cell);
-  if (!rows.present)
-    return 1;
-  if (tensor->splits[1]) {
-    int64_t slot = tensor->slots ? tensor->slots[item] : (int64_t)item;
-    groups = tensor->splits[1] + tensor->splits[0][slot];
-    kept.n_groups = tensor->splits[0][slot + 1] - tensor->splits[0][slot];
-  }
-  int64_t row_bytes = weft_row_bytes(tensor);
-  memcpy(kept.dims, tensor->dims, sizeof kept.dims);
-  kept.n_bytes = kept.n_rows * row_bytes;
-  uint64_t n_bytes = (uint64_t)kept.n_bytes + (uint64_t)kept.n_groups * sizeof(int64_t);
+  uint64_t n_bytes = (uint64_t)kept->n_bytes + (uint64_t)kept->n_groups * sizeof(int64_t);
   uint64_t n = (n_bytes + BLOCK_BYTES - 1) / BLOCK_BYTES;
+  if (n_left(store) < n)
+    let_go(store, old);
   if (n > store->n_blocks || !make_room(store, n)) {
+    let_go(store, old);
     store->n_forgotten++;
     return 0;
   }
-  chain_up(store, &kept, (uint32_t)n);
+  chain_up(store, kept, (uint32_t)n);
+  return 1;
+}
+
+int weft_store_keep(struct weft_store *store, struct session *session, uint32_t index, const struct kept_from *from)
+{
+  const struct weft_tensor *tensor = from->tensor;
+  struct weft_rows rows = weft_rows_of(tensor, from->item);
+  struct cell *cell = &session->cells[index];
+  const int64_t *groups = NULL;
+  struct cell kept = {.time = from->time, .present = 1, .n_rows = rows.end - rows.begin};
+  int64_t row_bytes = weft_row_bytes(tensor);
+  if (rows.present && tensor->splits[1]) {
+    int64_t slot = tensor->slots ? tensor->slots[from->item] : (int64_t)from->item;
+    groups = tensor->splits[1] + tensor->splits[0][slot];
+    kept.n_groups = tensor->splits[0][slot + 1] - tensor->splits[0][slot];
+  }
+  memcpy(kept.dims, tensor->dims, sizeof kept.dims);
+  kept.n_bytes = kept.n_rows * row_bytes;
+  pthread_mutex_lock(&store->lock);
+  int older = from->unless_newer && cell->present && cell->time > from->time;
+  if (!older && !rows.present)
+    let_go(store, cell);
+  int has_room = older || !rows.present || reserve(store, cell, &kept);
+  pthread_mutex_unlock(&store->lock);
+  if (older || !rows.present || !has_room)
+    return has_room;
   struct chain chain = {store, kept.first, 0};
   for (int64_t g = 1; g <= kept.n_groups; g++) {
     int64_t end = groups[g] - groups[0];
     cross(&chain, (uint8_t *)&end, sizeof end, 1);
   }
   cross(&chain, (uint8_t *)tensor->data + rows.begin * row_bytes, (size_t)kept.n_bytes, 1);
-  *cell = kept;
+  pthread_mutex_lock(&store->lock);
+  if (from->unless_newer && cell->present && cell->time > from->time) {
+    let_go(store, &kept);
+  } else {
+    let_go(store, cell);
+    *cell = kept;
+  }
+  pthread_mutex_unlock(&store->lock);
   return 1;
 }

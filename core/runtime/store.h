@@ -17,10 +17,11 @@ struct session {
 };
 
 struct weft_store {
-  pthread_mutex_t lock; /* all below */
+  pthread_mutex_t lock; /* all below, but blocks that are filled or read: their value is pinned */
   struct weft_region *memory;
   uint8_t *sessions, *blocks;
   uint32_t *next_block; /* [n_blocks]; 0: the last */
+  uint32_t *refs;       /* [n_blocks] at the first block of a value: its cell, and who reads it */
   struct session **buckets, *free_sessions, *oldest, *youngest;
   size_t session_bytes;
   uint64_t ttl_ns, n_forgotten, seed;

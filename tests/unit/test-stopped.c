@@ -289,6 +289,105 @@ static void holding(int how)
   fx_clear(&fx);
 }
 
+/* A value so large that a helper mostly copies it: into the store of the sessions, or out of it. */
+#define HELD_BYTES (48u << 20)
+#define N_STOPS 12
+
+static weft_status who(void *instance, struct weft_call *call)
+{
+  for (uint32_t i = 0; i < call->n_items; i++) {
+    struct weft_rows rows = weft_rows_of(call->inputs[0], i);
+    if (rows.end > rows.begin && ((const char *)call->inputs[0]->data)[rows.begin] == '*')
+      atomic_store((_Atomic pid_t *)instance, own_id());
+  }
+  return fx_length(NULL, call);
+}
+
+static weft_status first_number(void *instance, struct weft_call *call)
+{
+  (void)instance;
+  for (uint32_t i = 0; i < call->n_items; i++)
+    ((float *)call->outputs[0].tensor.data)[i] =
+      ((const float *)call->inputs[0]->data)[weft_rows_of(call->inputs[0], i).begin];
+  return WEFT_OK;
+}
+
+struct keeper {
+  struct fx fx;
+  _Atomic pid_t copies;
+  uint32_t y;
+};
+
+/* Of that session, with and without what is held; small requests go on meanwhile. */
+static void ask_small(struct keeper *keeper, uint64_t stream, int n)
+{
+  for (int i = 0; i < n; i++) {
+    struct fx_signal signal = FX_SIGNAL;
+    struct weft_blob blobs[2];
+    struct weft_request request;
+    struct weft_frame *frame;
+    fx_requests(&keeper->fx, (const char *[]){i % 2 ? NULL : "held", "four"}, 1, blobs, &request);
+    request.stream = stream;
+    g_assert_cmpint(weft_graph_submit(keeper->fx.graph, &request, 1, fx_done, &signal, &frame), ==, WEFT_OK);
+    fx_wait(&signal, 1);
+    g_assert_cmpint(weft_frame_status(frame, 0), ==, WEFT_OK);
+    g_assert_cmpfloat(fx_number(frame, keeper->y, 0), ==, 4);
+    weft_frame_release(frame);
+  }
+}
+
+/* Stopped while it keeps (reads: while it copies) a held value: others go on, those of the same session, too. */
+static void copying(int reads)
+{
+  const struct weft_input_policy policies[2] = {{WEFT_MISSING_MASK, 0}, {WEFT_MISSING_HOLD, UINT64_MAX}};
+  struct keeper keeper = {0};
+  struct fx *fx = &keeper.fx;
+  struct weft_blob blobs[2];
+  struct weft_request request;
+  struct weft_frame *frame;
+  g_autofree char *large = g_strnfill(HELD_BYTES, 'l');
+  fx_init(fx, 2);
+  uint32_t held = fx_input(fx, "held"), text = fx_input(fx, "text");
+  uint32_t sign = fx_node(fx, "who", FX(who, &keeper.copies), fx_f32, &text, 1);
+  fx_last(fx)->parallel = 1;
+  keeper.y = fx_node(fx, "keep", FX(first_number, NULL), fx_f32, (uint32_t[]){sign, held}, 2);
+  fx_last(fx)->parallel = 1;
+  fx_last(fx)->policies = policies;
+  fx_seal(fx, 1);
+  for (uint64_t i = 0; i < N_STOPS; i++) {
+    struct fx_signal signal = FX_SIGNAL;
+    fx_requests(fx, (const char *[]){large, "*first"}, 1, blobs, &request);
+    request.stream = 1;
+    if (reads) {
+      g_assert_cmpint(weft_graph_run(fx->graph, &request, 1, &frame), ==, WEFT_OK);
+      weft_frame_release(frame);
+      blobs[0] = (struct weft_blob){0};
+    }
+    atomic_store(&keeper.copies, 0);
+    g_assert_cmpint(weft_graph_submit(fx->graph, &request, 1, fx_done, &signal, &frame), ==, WEFT_OK);
+    pid_t thread;
+    while (!(thread = atomic_load(&keeper.copies)))
+      ;
+    g_usleep(i * 1000);
+    tell('s', thread);
+    uint64_t begin = weft_clock_now();
+    ask_small(&keeper, 2 + i, 10);
+    ask_small(&keeper, 1, 10);
+    g_assert_cmpuint(weft_clock_now() - begin, <, 2000000000u);
+    tell('c', thread);
+    fx_wait(&signal, 1);
+    g_assert_cmpint(weft_frame_status(frame, 0), ==, WEFT_OK);
+    weft_frame_release(frame);
+  }
+  fx_clear(fx);
+}
+
+static void test_stopped_copying(void)
+{
+  trace(copying, 0);
+  trace(copying, 1);
+}
+
 static void test_stopped_idle(void)
 {
   trace(idle, 0);
@@ -318,5 +417,6 @@ int main(int argc, char **argv)
   g_test_add_func("/stopped/holding-submit", test_stopped_holding_submit);
   g_test_add_func("/stopped/holding-run", test_stopped_holding_run);
   g_test_add_func("/stopped/holding-batching", test_stopped_holding_batching);
+  g_test_add_func("/stopped/copying", test_stopped_copying);
   return g_test_run();
 }
