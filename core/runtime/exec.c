@@ -273,14 +273,18 @@ void weft_part_settle(struct exec *exec, struct part *part, int expired)
     weft_state_keep(exec, part);
 }
 
-/* A call that failed as a whole goes item by item where the node is pure, so that only the culprit fails. */
+/*
+ * A call that failed as a whole, or took longer than its node may, goes item by item where the node is pure, so that
+ * only the culprit fails.
+ */
 static int retry_whole(struct exec *exec, struct part *part, int expired)
 {
   struct weft_frame *frame = exec->frame;
   char message[WEFT_MESSAGE_BYTES];
-  if (!exec->node->spec->pure || part->n < 2 || expired || atomic_load_explicit(&frame->cancel, memory_order_relaxed) ||
-      (part->status == WEFT_UNAVAILABLE && exec->node->spec->n_retries) ||
-      (part->status == WEFT_OK && !weft_outputs_broken(exec, &part->call, message)))
+  if (!exec->node->spec->pure || part->n < 2 || atomic_load_explicit(&frame->cancel, memory_order_relaxed))
+    return 0;
+  if (!expired && ((part->status == WEFT_UNAVAILABLE && exec->node->spec->n_retries) ||
+                   (part->status == WEFT_OK && !weft_outputs_broken(exec, &part->call, message))))
     return 0;
   return weft_exec_retry(exec);
 }
@@ -429,9 +433,8 @@ void weft_exec_answer(struct exec *exec, struct park *park)
   end_flight(frame, park);
   part->status = weft_worker_finish(gate->worker, &part->call, &died);
   /* Killed, but not at the node's deadline: nobody wants the items any more. */
-  if (died && (park->expired || !park->killed) && weft_exec_retry(exec))
-    return;
-  if (!died && retry_whole(exec, part, park->expired || park->killed))
+  int wanted = park->expired || !park->killed;
+  if (wanted && (died ? weft_exec_retry(exec) : retry_whole(exec, part, (int)park->expired)))
     return;
   weft_part_settle(exec, part, (int)park->expired);
 }

@@ -318,6 +318,48 @@ static void test_frames_deadline_of_node(void)
   fx_clear(&b.fx);
 }
 
+/* "!" takes until the call is cancelled. */
+static weft_status slow_on_marks(void *instance, struct weft_call *call)
+{
+  int *answers_ok = instance;
+  for (uint32_t i = 0; i < call->n_items; i++) {
+    struct weft_rows rows = weft_rows_of(call->inputs[0], i);
+    if (rows.end == rows.begin || ((const char *)call->inputs[0]->data)[rows.begin] != '!')
+      continue;
+    while (!weft_cancelled(call))
+      g_usleep(100);
+    if (!*answers_ok)
+      return WEFT_CANCELLED;
+  }
+  return fx_length(NULL, call);
+}
+
+/* A call that ends at its node's deadline: whoever was not the cause is called alone, where the node is pure. */
+static void test_frames_deadline_retried(void)
+{
+  const char *texts[] = {"a", "!", "ccc"};
+  for (int round = 0; round < 8; round++) {
+    struct fx fx;
+    int pure = round & 1, answers_ok = round & 2;
+    fx_init(&fx, 1);
+    uint32_t text = fx_input(&fx, "text");
+    uint32_t y = fx_node(&fx, "slow", FX(slow_on_marks, &answers_ok), fx_f32, &text, 1);
+    fx_last(&fx)->pure = (uint32_t)pure;
+    fx_last(&fx)->parallel = round & 4 ? 1 : 0;
+    fx_last(&fx)->deadline_ns = 100000000;
+    fx_seal(&fx, 4);
+    struct weft_frame *frame = fx_run(&fx, texts, 3);
+    for (uint32_t i = 0; i < 3; i++) {
+      int fails = !pure || i == 1;
+      g_assert_cmpint(weft_frame_status(frame, i), ==, fails ? WEFT_DEADLINE : WEFT_OK);
+      if (!fails)
+        g_assert_cmpfloat(fx_number(frame, y, i), ==, (float)strlen(texts[i]));
+    }
+    weft_frame_release(frame);
+    fx_clear(&fx);
+  }
+}
+
 /* Every allocation of a request fails once: a status each time, and nothing stays behind. */
 static void test_frames_fail_at(void)
 {
@@ -421,6 +463,7 @@ int main(int argc, char **argv)
   g_test_add_func("/frames/cancel-waiting", test_frames_cancel_waiting);
   g_test_add_func("/frames/deadline-of-request", test_frames_deadline_of_request);
   g_test_add_func("/frames/deadline-of-node", test_frames_deadline_of_node);
+  g_test_add_func("/frames/deadline-retried", test_frames_deadline_retried);
   g_test_add_func("/frames/fail-at", test_frames_fail_at);
   g_test_add_func("/frames/fail-at-graph", test_frames_fail_at_graph);
   g_test_add_func("/frames/steady", test_frames_steady);

@@ -16,11 +16,14 @@ struct isolated {
 
 static const struct weft_port y_port = {.name = "y", .dtype = {WEFT_DTYPE_FLOAT, 32, 1}, .rank = 2, .dims = {-1, RIG_D}};
 
+static int64_t rig_ms = 100; /* of "slow" */
+
 static void isolated_init(struct isolated *s, const char *how, const char *when, int pure, uint64_t deadline_ns)
 {
   rig_init(&s->rig, "fault");
   rig_param(&s->rig, "how", how, 0);
   rig_param(&s->rig, "when", when, 0);
+  rig_param(&s->rig, "ms", NULL, rig_ms);
   g_assert_cmpint(rig_start(&s->rig), ==, WEFT_OK);
   fx_init(&s->fx, 2);
   uint32_t text = fx_input(&s->fx, "text");
@@ -165,6 +168,29 @@ static void test_isolated_deadline(void)
   }
 }
 
+/* The same where the plugin looks at its cancel word, so that nobody is killed. */
+static void test_isolated_deadline_looked_at(void)
+{
+  const char *texts[] = {"a", "!", "ccc"};
+  for (int pure = 0; pure < 2; pure++) {
+    struct isolated s;
+    struct weft_worker_stats stats;
+    rig_ms = 20000;
+    isolated_init(&s, "slow", "marked", pure, 400000000);
+    struct weft_frame *frame = fx_run(&s.fx, texts, 3);
+    for (uint32_t i = 0; i < 3; i++) {
+      int fails = !pure || i == 1;
+      g_assert_cmpint(weft_frame_status(frame, i), ==, fails ? WEFT_DEADLINE : WEFT_OK);
+      g_assert_cmpstr(weft_frame_message(frame, i), ==,
+                      fails ? "node 'fault' did not end within its deadline of 400000 us" : "");
+    }
+    weft_frame_release(frame);
+    weft_worker_stats(s.rig.worker, &stats);
+    g_assert_cmpuint(stats.n_deaths, ==, 0);
+    isolated_clear(&s);
+  }
+}
+
 /* The request's own deadline, and a caller who is gone: the hanging worker is killed. */
 static void test_isolated_given_up(void)
 {
@@ -204,6 +230,7 @@ int main(int argc, char **argv)
   g_test_add_func("/isolated/death-pure", test_isolated_death_pure);
   g_test_add_func("/isolated/death-impure", test_isolated_death_impure);
   g_test_add_func("/isolated/deadline", test_isolated_deadline);
+  g_test_add_func("/isolated/deadline-looked-at", test_isolated_deadline_looked_at);
   g_test_add_func("/isolated/given-up", test_isolated_given_up);
   return g_test_run();
 }
