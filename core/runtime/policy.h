@@ -154,7 +154,7 @@ struct cell {
   uint64_t time;
   int64_t n_rows, n_groups, n_bytes; /* bytes of the rows */
   int64_t dims[WEFT_MAX_RANK];
-  uint32_t first, n_blocks;
+  uint32_t first, last, n_blocks;
   uint32_t present;
 };
 /* With the store's lock: what is kept, if anything, stays readable until it is unpinned. */

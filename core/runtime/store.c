@@ -12,6 +12,7 @@
 #include <string.h>
 
 #define BLOCK_BYTES 256u
+#define N_LINKS 5 /* arrays over the blocks */
 
 static void *carve(struct weft_region *memory, size_t n_bytes)
 {
@@ -39,19 +40,19 @@ weft_status weft_store_new(const struct weft_graph *graph, struct weft_store **o
   store->session_bytes = weft_align(sizeof(struct session) + store->n_cells * sizeof(struct cell));
   size_t n_session_bytes = store->session_bytes * store->n_sessions_max;
   size_t n_block_bytes = (size_t)store->n_blocks * BLOCK_BYTES, n_links = ((size_t)store->n_blocks + 1) * sizeof(uint32_t);
-  size_t n_ref_bytes = n_links;
   size_t n_bucket_bytes = store->n_buckets * sizeof *store->buckets;
-  store->memory = weft_region_new(n_session_bytes + n_block_bytes + n_links + n_ref_bytes + n_bucket_bytes + 4096);
+  store->memory = weft_region_new(n_session_bytes + n_block_bytes + N_LINKS * n_links + n_bucket_bytes + 4096);
   *out = store;
   if (!store->memory)
     return WEFT_NO_MEMORY;
   store->sessions = carve(store->memory, n_session_bytes);
   store->blocks = carve(store->memory, n_block_bytes);
-  store->next_block = carve(store->memory, n_links);
-  store->refs = carve(store->memory, n_ref_bytes);
+  uint32_t **links[N_LINKS] = {&store->next_block, &store->refs, &store->next_chain, &store->chain_last, &store->chain_n};
+  int has_links = 1;
+  for (int k = 0; k < N_LINKS; k++)
+    has_links &= (*links[k] = carve(store->memory, n_links)) != NULL;
   store->buckets = carve(store->memory, n_bucket_bytes);
-  return store->sessions && store->blocks && store->next_block && store->refs && store->buckets ? WEFT_OK
-                                                                                                : WEFT_NO_MEMORY;
+  return store->sessions && store->blocks && has_links && store->buckets ? WEFT_OK : WEFT_NO_MEMORY;
 }
 
 void weft_store_free(struct weft_store *store)
@@ -83,40 +84,26 @@ uint64_t weft_store_n_forgotten(struct weft_store *store)
 
 /* Blocks */
 
+static void give_chain(struct weft_store *store, uint32_t first, uint32_t last, uint32_t n)
+{
+  store->next_chain[first] = store->free_chain;
+  store->chain_last[first] = last;
+  store->chain_n[first] = n;
+  store->free_chain = first;
+  store->n_free += n;
+}
+
 /* One holder less of the value; the last gives its blocks back. */
 static void let_go(struct weft_store *store, struct cell *cell)
 {
-  uint32_t block = cell->first;
-  if (!cell->n_blocks || --store->refs[block]) {
-    *cell = (struct cell){0};
-    return;
-  }
-  for (uint32_t k = 0; k < cell->n_blocks; k++) {
-    uint32_t next = store->next_block[block];
-    store->next_block[block] = store->free_block;
-    store->free_block = block;
-    store->n_free++;
-    block = next;
-  }
+  if (cell->n_blocks && --store->refs[cell->first] == 0)
+    give_chain(store, cell->first, cell->last, cell->n_blocks);
   *cell = (struct cell){0};
 }
 
 static uint64_t n_left(const struct weft_store *store)
 {
   return (uint64_t)store->n_free + (store->n_blocks - store->n_fresh);
-}
-
-static uint32_t take_block(struct weft_store *store)
-{
-  uint32_t block = store->free_block;
-  if (block) {
-    store->free_block = store->next_block[block];
-    store->n_free--;
-  } else {
-    block = ++store->n_fresh;
-  }
-  store->next_block[block] = 0;
-  return block;
 }
 
 static uint8_t *block_at(const struct weft_store *store, uint32_t block)
@@ -362,20 +349,69 @@ static int make_room(struct weft_store *store, uint64_t n)
   return 1;
 }
 
-static void chain_up(struct weft_store *store, struct cell *cell, uint32_t n)
+/* Blocks that are still to be put together, without the lock. */
+struct taken {
+  uint32_t long_chain, n_of_long; /* it gives so many, and the rest back */
+  uint32_t fresh, n_fresh;        /* never used before */
+};
+
+static void append(struct weft_store *store, struct cell *cell, uint32_t first, uint32_t last, uint32_t n)
 {
-  uint32_t *link = &cell->first;
-  cell->n_blocks = n;
-  for (uint32_t k = 0; k < n; k++) {
-    *link = take_block(store);
-    link = &store->next_block[*link];
+  if (cell->n_blocks)
+    store->next_block[cell->last] = first;
+  else
+    cell->first = first;
+  cell->last = last;
+  cell->n_blocks += n;
+}
+
+/* With the lock, which is not held for each block: chains that are free, a part of one, blocks never used. */
+static void take(struct weft_store *store, struct cell *cell, uint32_t n, struct taken *taken)
+{
+  *taken = (struct taken){0};
+  while (n && store->free_chain && !taken->long_chain) {
+    uint32_t chain = store->free_chain, n_chain = store->chain_n[chain];
+    store->free_chain = store->next_chain[chain];
+    store->n_free -= n_chain;
+    if (n_chain > n) {
+      taken->long_chain = chain;
+      taken->n_of_long = n;
+      n = 0;
+    } else {
+      append(store, cell, chain, store->chain_last[chain], n_chain);
+      n -= n_chain;
+    }
   }
-  if (n)
-    store->refs[cell->first] = 1;
+  taken->fresh = store->n_fresh + 1;
+  taken->n_fresh = n;
+  store->n_fresh += n;
+}
+
+/* Without the lock. What is left of the long chain begins at *rest, whose chain_last and chain_n are set; 0: nothing. */
+static void put_together(struct weft_store *store, struct cell *cell, const struct taken *taken, uint32_t *rest)
+{
+  *rest = 0;
+  if (taken->long_chain) {
+    uint32_t first = taken->long_chain, last = first;
+    for (uint32_t k = 1; k < taken->n_of_long; k++)
+      last = store->next_block[last];
+    *rest = store->next_block[last];
+    store->chain_last[*rest] = store->chain_last[first];
+    store->chain_n[*rest] = store->chain_n[first] - taken->n_of_long;
+    append(store, cell, first, last, taken->n_of_long);
+  }
+  for (uint32_t k = 1; k < taken->n_fresh; k++)
+    store->next_block[taken->fresh + k - 1] = taken->fresh + k;
+  if (taken->n_fresh)
+    append(store, cell, taken->fresh, taken->fresh + taken->n_fresh - 1, taken->n_fresh);
+  if (!cell->n_blocks)
+    return;
+  store->next_block[cell->last] = 0;
+  store->refs[cell->first] = 1;
 }
 
 /* Blocks for the new value. What is kept stays until that is written, unless there is no room for both. 0: no room. */
-static int reserve(struct weft_store *store, struct cell *old, struct cell *kept)
+static int reserve(struct weft_store *store, struct cell *old, struct cell *kept, struct taken *taken)
 {
   uint64_t n_bytes = (uint64_t)kept->n_bytes + (uint64_t)kept->n_groups * sizeof(int64_t);
   uint64_t n = (n_bytes + BLOCK_BYTES - 1) / BLOCK_BYTES;
@@ -386,7 +422,7 @@ static int reserve(struct weft_store *store, struct cell *old, struct cell *kept
     store->n_forgotten++;
     return 0;
   }
-  chain_up(store, kept, (uint32_t)n);
+  take(store, kept, (uint32_t)n, taken);
   return 1;
 }
 
@@ -396,6 +432,8 @@ int weft_store_keep(struct weft_store *store, struct session *session, uint32_t 
   struct weft_rows rows = weft_rows_of(tensor, from->item);
   struct cell *cell = &session->cells[index];
   const int64_t *groups = NULL;
+  struct taken taken;
+  uint32_t rest;
   struct cell kept = {.time = from->time, .present = 1, .n_rows = rows.end - rows.begin};
   int64_t row_bytes = weft_row_bytes(tensor);
   if (rows.present && tensor->splits[1]) {
@@ -409,10 +447,11 @@ int weft_store_keep(struct weft_store *store, struct session *session, uint32_t 
   int older = from->unless_newer && cell->present && cell->time > from->time;
   if (!older && !rows.present)
     let_go(store, cell);
-  int has_room = older || !rows.present || reserve(store, cell, &kept);
+  int has_room = older || !rows.present || reserve(store, cell, &kept, &taken);
   pthread_mutex_unlock(&store->lock);
   if (older || !rows.present || !has_room)
     return has_room;
+  put_together(store, &kept, &taken, &rest);
   struct chain chain = {store, kept.first, 0};
   for (int64_t g = 1; g <= kept.n_groups; g++) {
     int64_t end = groups[g] - groups[0];
@@ -420,6 +459,8 @@ int weft_store_keep(struct weft_store *store, struct session *session, uint32_t 
   }
   cross(&chain, (uint8_t *)tensor->data + rows.begin * row_bytes, (size_t)kept.n_bytes, 1);
   pthread_mutex_lock(&store->lock);
+  if (rest)
+    give_chain(store, rest, store->chain_last[rest], store->chain_n[rest]);
   if (from->unless_newer && cell->present && cell->time > from->time) {
     let_go(store, &kept);
   } else {
