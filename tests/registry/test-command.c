@@ -300,6 +300,7 @@ int main(int argc, char **argv)
   const char *build = g_getenv("G_TEST_BUILDDIR");
   g_unsetenv("WEFT_CATALOGUE");
   g_setenv("ASAN_OPTIONS", "handle_segv=0:handle_abort=0:detect_leaks=0", TRUE);
+  g_setenv("TSAN_OPTIONS", "handle_segv=0:handle_abort=0", TRUE);
   weft = g_build_filename(build, "core", "cli", "weft", NULL);
   plugins_slash = g_build_filename(build, "tests", "plugins", "/", NULL);
   ADD("no-room", test_command_no_room);

@@ -373,6 +373,7 @@ int main(int argc, char **argv)
   g_assert_nonnull(build);
   /* Under a sanitizer a crash must still be a signal. */
   g_setenv("ASAN_OPTIONS", "handle_segv=0:handle_abort=0:detect_leaks=0:allocator_may_return_null=1", TRUE);
+  g_setenv("TSAN_OPTIONS", "handle_segv=0:handle_abort=0", TRUE);
   plugins_folder = g_build_filename(build, "tests", "plugins", NULL);
   probe = g_build_filename(build, "core", "install", "weft-probe", NULL);
   manifest_program = g_build_filename(build, "core", "loader", "weft-manifest", NULL);

@@ -344,6 +344,7 @@ int main(int argc, char **argv)
   g_unsetenv("WEFT_CATALOGUE");
   g_setenv("LC_ALL", "C", TRUE);
   g_setenv("ASAN_OPTIONS", "handle_segv=0:handle_abort=0:detect_leaks=0", TRUE);
+  g_setenv("TSAN_OPTIONS", "handle_segv=0:handle_abort=0", TRUE);
   weft = g_build_filename(build, "core", "cli", "weft", NULL);
   plugins = g_build_filename(build, "tests", "plugins", NULL);
   ADD("many-processes", test_trouble_many_processes);

@@ -157,7 +157,7 @@ static weft_status write_number(void *instance, struct weft_call *call)
     uint16_t half = 0xc500, bf16 = 0xc0a0;
     switch (y->dtype.code) {
     case WEFT_DTYPE_FLOAT: memcpy(at, bytes == 4 ? (void *)&f : bytes == 8 ? (void *)&d : (void *)&half, bytes); break;
-    case WEFT_DTYPE_BFLOAT: memcpy(at, &bf16, bytes); break;
+    case WEFT_DTYPE_BFLOAT: memcpy(at, &bf16, sizeof bf16); break;
     case WEFT_DTYPE_BOOL: *at = 1; break;
     default: memcpy(at, &integer, bytes);
     }
