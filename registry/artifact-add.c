@@ -116,14 +116,24 @@ static gboolean copy_all(int from, WeftStaged *to, const char *shown, GError **e
 static gboolean is_stored(const WeftArtifactFile *file)
 {
   struct stat about;
-  return stat(file->path, &about) == 0 && about.st_size == file->n_bytes;
+  return lstat(file->path, &about) == 0 && S_ISREG(about.st_mode) && about.st_size == file->n_bytes;
+}
+
+/* Somebody may have written to the stored file: only bytes that were read again are known to be there. */
+static gboolean is_sound(const WeftArtifactFile *file)
+{
+  int fd = is_stored(file) ? open(file->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK) : -1;
+  g_autofree char *found = fd >= 0 ? weft_digest_of_fd(fd) : NULL;
+  if (fd >= 0)
+    close(fd);
+  return g_strcmp0(found, file->sha256) == 0;
 }
 
 /* A copy beside the store, made without the lock: a model may be large. */
 static gboolean stage(Addition *addition, int fd, const char *shown, const WeftArtifactFile *file, GError **error)
 {
   WeftStaged *staged = NULL;
-  if (!is_stored(file)) {
+  if (!is_sound(file)) {
     staged = weft_store_stage(addition->registrar->folder, file->sha256, NULL, 0, error);
     if (!staged)
       return FALSE;
@@ -283,7 +293,7 @@ static gboolean store_all(const Addition *addition, GError **error)
     const WeftArtifactFile *file = addition->row->files->pdata[i];
     WeftStaged *staged = addition->staged->pdata[i];
     g_ptr_array_add(digests, file->sha256);
-    if (is_stored(file))
+    if (!staged && is_stored(file))
       continue;
     if (!staged)
       return refuse(error, "%s: was removed from the catalogue while it was added; try again", file->name);

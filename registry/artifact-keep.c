@@ -162,15 +162,19 @@ static gboolean record_lost(WeftRegistrar *registrar, gpointer data, GError **er
   return delete_row(registrar, row, error) && note(registrar, "lost", row, reason, error);
 }
 
-/* A file that is gone; NULL: the row has all it needs. */
-static const WeftArtifactFile *lost_file(const WeftArtifactRow *row)
+/* A file that is gone; *lost NULL: the row has all it needs. */
+static gboolean find_lost(const WeftArtifactRow *row, const WeftArtifactFile **lost, GError **error)
 {
-  for (guint i = 0; i < row->files->len; i++) {
+  *lost = NULL;
+  for (guint i = 0; i < row->files->len && !*lost; i++) {
     const WeftArtifactFile *file = row->files->pdata[i];
-    if (access(file->path, F_OK) != 0)
-      return file;
+    gboolean lacks = FALSE;
+    if (!weft_store_lacks(row->catalogue, file->sha256, &lacks, error))
+      return FALSE;
+    if (lacks)
+      *lost = file;
   }
-  return NULL;
+  return TRUE;
 }
 
 /* Folders of models that are no longer there. */
@@ -189,7 +193,9 @@ static gboolean sweep_folders(const char *catalogue, GHashTable *known, GError *
 
 static gboolean repair_row(WeftRegistrar *registrar, const WeftArtifactRow *row, GHashTable *folders, GError **error)
 {
-  Loss loss = {row, lost_file(row)};
+  Loss loss = {row, NULL};
+  if (!find_lost(row, &loss.file, error))
+    return FALSE;
   if (loss.file)
     return weft_registrar_transact(registrar, record_lost, &loss, error);
   if (row->kind != WEFT_ARTIFACT_MODEL)

@@ -2,6 +2,7 @@
 #include "database.h"
 
 #include "disk.h"
+#include "store.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -200,6 +201,19 @@ static void fail_newer(WeftDatabase *database, int version, GError **error)
               database->schema->n_steps, known ? program : "of that version", known ? " or a newer one" : "");
 }
 
+/* A database without tables beside a store with files lost its rows: made anew, its first sweep would remove the files. */
+static gboolean check_not_lost(WeftDatabase *database, GError **error)
+{
+  guint n = database->schema == &weft_schema_catalogue ? weft_store_count(database->folder) : 0;
+  if (n == 0)
+    return TRUE;
+  g_set_error(error, WEFT_CATALOGUE_ERROR, WEFT_CATALOGUE_ERROR_CORRUPT,
+              "%s: %s is missing or empty, but the store holds %u files; nothing was changed: bring back a copy with `weft "
+              "catalogue restore FILE --force`, or move the folder away and install the plugins again", database->folder,
+              database->schema->file, n);
+  return FALSE;
+}
+
 static gboolean check_schema(WeftDatabase *database, GError **error)
 {
   gint64 version = 0;
@@ -212,6 +226,8 @@ static gboolean check_schema(WeftDatabase *database, GError **error)
   }
   if (version == known)
     return TRUE;
+  if (version == 0 && !check_not_lost(database, error))
+    return FALSE;
   if (database->writable)
     return upgrade(database, error);
   g_set_error(error, WEFT_CATALOGUE_ERROR, WEFT_CATALOGUE_ERROR_READ_ONLY,

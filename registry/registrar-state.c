@@ -303,7 +303,8 @@ static gboolean remove_garbage(WeftRegistrar *registrar, GPtrArray *garbage, GEr
   if (garbage->len && !weft_registrar_transact(registrar, delete_quarantine, garbage, error))
     return FALSE;
   for (guint i = 0; i < garbage->len; i++)
-    if (!weft_store_remove(registrar->folder, ((WeftGarbage *)g_ptr_array_index(garbage, i))->sha256, error))
+    /* An asset, or a plugin that another process saw pass its probe, may be of the same bytes. */
+    if (!weft_artifact_release(registrar, ((WeftGarbage *)g_ptr_array_index(garbage, i))->sha256, error))
       return FALSE;
   return TRUE;
 }

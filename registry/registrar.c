@@ -174,9 +174,16 @@ static gboolean compare(WeftRegistrar *registrar, GHashTable *files, GPtrArray *
                               "SELECT sha256 FROM plugin_file UNION SELECT sha256 FROM quarantine", NULL, NULL) ||
       !weft_registrar_collect(registrar, others, error, "SELECT sha256 FROM artifact_file", NULL, NULL))
     return FALSE;
-  for (guint i = 0; i < named->len; i++)
-    if (!g_hash_table_contains(files, g_ptr_array_index(named, i)))
-      g_ptr_array_add(lost, g_strdup(g_ptr_array_index(named, i)));
+  for (guint i = 0; i < named->len; i++) {
+    const char *sha256 = g_ptr_array_index(named, i);
+    gboolean lacks = FALSE;
+    if (g_hash_table_contains(files, sha256))
+      continue;
+    if (!weft_store_lacks(registrar->folder, sha256, &lacks, error))
+      return FALSE;
+    if (lacks)
+      g_ptr_array_add(lost, g_strdup(sha256));
+  }
   for (guint i = 0; i < named->len; i++)
     g_hash_table_remove(files, g_ptr_array_index(named, i));
   for (guint i = 0; i < others->len; i++)

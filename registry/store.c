@@ -150,6 +150,53 @@ gboolean weft_store_remove(const char *folder, const char *sha256, GError **erro
   return weft_disk_remove(path, error);
 }
 
+static gboolean sweep_files(const char *root, void (*each)(void *data, const char *sha256), void *data, GError **error)
+{
+  g_autoptr(GDir) dir = g_dir_open(root, 0, error);
+  const char *prefix, *name;
+  if (!dir)
+    return FALSE;
+  while ((prefix = g_dir_read_name(dir))) {
+    if (strlen(prefix) != 2)
+      continue;
+    g_autofree char *inner = g_build_filename(root, prefix, NULL);
+    /* What cannot be read is not empty; a link would sweep another place. */
+    g_autoptr(GDir) files = check_folder(inner, error) ? g_dir_open(inner, 0, error) : NULL;
+    if (!files)
+      return FALSE;
+    while ((name = g_dir_read_name(files)))
+      if (weft_store_is_digest(name))
+        each(data, name);
+  }
+  return TRUE;
+}
+
+gboolean weft_store_lacks(const char *folder, const char *sha256, gboolean *lacks, GError **error)
+{
+  struct stat about;
+  g_autofree char *path = weft_store_path(folder, sha256);
+  *lacks = lstat(path, &about) != 0;
+  if (!*lacks || errno == ENOENT)
+    return TRUE;
+  g_set_error(error, WEFT_CATALOGUE_ERROR, WEFT_CATALOGUE_ERROR_FAILED,
+              "%s: cannot be looked at: %s; nothing was changed", path, g_strerror(errno));
+  return FALSE;
+}
+
+static void count(void *data, const char *sha256)
+{
+  ++*(guint *)data;
+}
+
+guint weft_store_count(const char *folder)
+{
+  guint n = 0;
+  g_autofree char *root = g_build_filename(folder, "sha256", NULL);
+  if (access(root, F_OK) != 0 && errno == ENOENT)
+    return 0;
+  return sweep_files(root, count, &n, NULL) ? n : MAX(n, 1);
+}
+
 static void sweep_incoming(const char *folder)
 {
   g_autofree char *incoming = g_build_filename(folder, "incoming", NULL);
@@ -170,16 +217,5 @@ gboolean weft_store_sweep(const char *folder, void (*each)(void *data, const cha
 {
   g_autofree char *root = g_build_filename(folder, "sha256", NULL);
   sweep_incoming(folder);
-  g_autoptr(GDir) dir = g_dir_open(root, 0, error);
-  const char *prefix, *name;
-  if (!dir)
-    return FALSE;
-  while ((prefix = g_dir_read_name(dir))) {
-    g_autofree char *inner = g_build_filename(root, prefix, NULL);
-    g_autoptr(GDir) files = g_dir_open(inner, 0, NULL);
-    while (files && (name = g_dir_read_name(files)))
-      if (weft_store_is_digest(name))
-        each(data, name);
-  }
-  return TRUE;
+  return sweep_files(root, each, data, error);
 }

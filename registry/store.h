@@ -41,4 +41,10 @@ gboolean weft_store_remove(const char *folder, const char *sha256, GError **erro
 /** Calls with the digest of every file in the store; incoming files that nobody holds are removed. */
 gboolean weft_store_sweep(const char *folder, void (*each)(void *data, const char *sha256), void *data, GError **error);
 
+/** Whether that file is gone; FALSE with error: it cannot be known. */
+gboolean weft_store_lacks(const char *folder, const char *sha256, gboolean *lacks, GError **error);
+
+/** Files in the store; what cannot be read counts as one. */
+guint weft_store_count(const char *folder);
+
 #endif

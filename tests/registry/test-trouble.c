@@ -335,6 +335,69 @@ static void test_trouble_no_permission(Fixture *f, gconstpointer unused)
   check(f, list, 0, "pass ", "");
 }
 
+/* ---- nothing is swept by mistake ---- */
+
+/* An empty database says of every file that no row names it. */
+static void test_trouble_lost_database_keeps_files(Fixture *f, gconstpointer unused)
+{
+  static const char *const harms[] = {"rm -f mine/catalogue.db*", "rm -f mine/catalogue.db-*; : > mine/catalogue.db"};
+  static const char *const commands[] = {"W plugin list %", "W plugin gc %", "W plugin install % @/test-pass.so",
+                                         "W catalogue check %"};
+  run(f, "echo word > a.txt; W plugin install % @/test-pass.so && W asset add % a.txt && W catalogue backup % kept && "
+         "find mine/sha256 -type f | sort > before");
+  g_assert_cmpint(f->code, ==, 0);
+  for (guint i = 0; i < G_N_ELEMENTS(harms); i++) {
+    run(f, harms[i]);
+    for (guint k = 0; k < G_N_ELEMENTS(commands); k++) {
+      run(f, commands[k]);
+      g_assert_cmpint(f->code, !=, 0);
+    }
+    check(f, "W plugin install % @/test-pass.so", 4, "", "2 files");
+    check(f, "find mine/sha256 -type f | sort | cmp - before", 0, "", "");
+    check(f, "W catalogue restore % kept --force", 0, "restored", "");
+    check(f, "W asset check a %", 0, "", "");
+  }
+}
+
+/* A folder of the store that cannot be read holds what it held. */
+static void test_trouble_unreadable_folder_loses_no_row(Fixture *f, gconstpointer unused)
+{
+  run(f, "echo word > a.txt; mkdir aside; W plugin install % @/test-pass.so && W asset add % a.txt");
+  g_assert_cmpint(f->code, ==, 0);
+  check(f, "for d in mine/sha256/??; do n=$(basename $d); mv $d aside/$n; ln -s $n $d; done; W plugin gc %", 4, "",
+        "found a link");
+  check(f, "for d in mine/sha256/??; do n=$(basename $d); rm $d; ln -s ../../aside/$n $d; done; W plugin gc %", 4, "",
+        "found a link");
+  check(f, "for d in mine/sha256/??; do n=$(basename $d); rm $d; mv aside/$n $d; done; W plugin gc %", 0, "removed 0 files", "");
+  check(f, "W plugin list %", 0, "pass ", "");
+  check(f, "W asset check a %", 0, "", "");
+}
+
+/* The same bytes may be an asset, and a plugin whose probe failed once. */
+static void test_trouble_gc_spares_shared_files(Fixture *f, gconstpointer unused)
+{
+  run(f, "W plugin install % @/test-crash-in-init.so");
+  g_assert_cmpint(f->code, ==, 1);
+  check(f, "W asset add % @/test-crash-in-init.so --name bytes", 0, "added", "");
+  check(f, "W plugin gc --quarantine %", 0, "removed", "");
+  check(f, "W asset check bytes %", 0, "", "");
+}
+
+/* What is reported as added is what was given, whatever lay in its place. */
+static void test_trouble_add_replaces_damage(Fixture *f, gconstpointer unused)
+{
+  run(f, "mkdir m; echo '{\"d\": 4}' > m/config.json; echo word > a.txt; W asset add % a.txt && W model add % m && "
+         "chmod -R u+w mine && for x in mine/sha256/*/*; do printf x | dd of=$x conv=notrunc status=none; done");
+  g_assert_cmpint(f->code, ==, 0);
+  check(f, "W asset check a %", 1, "", "have changed");
+  check(f, "W asset add % a.txt --version 1.0.1", 0, "added", "");
+  check(f, "W asset check a %", 0, "", "");
+  check(f, "W model check m %", 1, "", "have changed");
+  check(f, "W model add % m", 0, "unchanged", "");
+  check(f, "W model check m %", 0, "", "");
+  check(f, "cmp m/config.json mine/models/*/config.json", 0, "", "");
+}
+
 #define ADD(path, function) g_test_add("/trouble/" path, Fixture, NULL, set_up, function, tear_down)
 
 int main(int argc, char **argv)
@@ -358,6 +421,10 @@ int main(int argc, char **argv)
   ADD("damaged-backup", test_trouble_damaged_backup);
   ADD("changed-trail", test_trouble_changed_trail);
   ADD("remembers-crashes", test_trouble_remembers_crashes);
+  ADD("lost-database-keeps-files", test_trouble_lost_database_keeps_files);
+  ADD("unreadable-folder-loses-no-row", test_trouble_unreadable_folder_loses_no_row);
+  ADD("gc-spares-shared-files", test_trouble_gc_spares_shared_files);
+  ADD("add-replaces-damage", test_trouble_add_replaces_damage);
   ADD("full-disk", test_trouble_full_disk);
   ADD("read-only-mount", test_trouble_read_only_mount);
   ADD("no-permission", test_trouble_no_permission);
