@@ -73,14 +73,21 @@ static char *input_list(const WeftPluginSpec *spec, GPtrArray *names)
   return g_string_free(list, FALSE);
 }
 
-gboolean weft_port_specs_fit(const WeftPortSpec *input, const WeftPortSpec *output)
+/* Of type, raggedness, rank and fixed sizes alone: the meaning may differ. */
+static gboolean shapes_fit(const WeftPortSpec *input, const WeftPortSpec *output)
 {
-  if (input->any)
-    return TRUE;
   gboolean fit = weft_dtype_equal(input->dtype, output->dtype) && input->rank == output->rank &&
                  input->n_splits == output->n_splits;
   for (guint d = 1; fit && d < input->rank; d++)
     fit = input->dims[d].size <= 0 || output->dims[d].size <= 0 || input->dims[d].size == output->dims[d].size;
+  return fit;
+}
+
+gboolean weft_port_specs_fit(const WeftPortSpec *input, const WeftPortSpec *output)
+{
+  if (input->any)
+    return TRUE;
+  gboolean fit = shapes_fit(input, output);
   for (guint i = 0; fit && i < input->attributes->len; i++) {
     const WeftAttribute *wanted = input->attributes->pdata[i];
     const char *given = weft_port_spec_attribute(output, wanted->key);
@@ -117,6 +124,27 @@ static const WeftPortSpec *named_input(const WeftPluginSpec *spec, const char *k
       variadic = port;
   }
   return variadic;
+}
+
+/*
+ * The bare name of a node: its main output, or, where an input cannot hold that
+ * by its shape, the only other one that fits. What has another meaning is never
+ * replaced: that is an error to be told. Of a filter nothing but what goes on.
+ */
+static int fitting_output(const WeftPluginSpec *spec, const WeftPortSpec *input, int main_output)
+{
+  int only = -1;
+  if (input->any || strcmp(spec->kind, WEFT_KIND_FILTER) == 0 || shapes_fit(input, spec->outputs->pdata[main_output]))
+    return main_output;
+  for (guint i = 0; i < spec->outputs->len; i++) {
+    const WeftPortSpec *port = spec->outputs->pdata[i];
+    if (port->base || port->explain || port->state || !weft_port_specs_fit(input, port))
+      continue;
+    if (only >= 0)
+      return main_output;
+    only = (int)i;
+  }
+  return only >= 0 ? only : main_output;
 }
 
 static void report_no_input(WeftBuilder *builder, const WeftStep *step, const WeftReference *reference)
@@ -223,6 +251,8 @@ static gboolean bind_references(WeftBuilder *builder, WeftStep *step, guint8 *co
       memset(connected, 1, spec->inputs->len); /* what that name was meant for is not missing too */
     for (guint i = 0; port && i < spec->inputs->len; i++)
       connected[i] |= spec->inputs->pdata[i] == port;
+    if (port && output >= 0 && !reference->port)
+      output = fitting_output(source, port, output);
     if (port && output >= 0)
       add(step, port, reference, output);
     ok = port && output >= 0 && ok;

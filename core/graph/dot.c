@@ -40,12 +40,21 @@ static void append_edge(GString *dot, const char *from, const char *prefix, cons
   g_string_append(dot, "];\n");
 }
 
-/* The output that a reference means: its own word, the plugin's name for it, or "main". */
-static const char *port_of(const WeftReference *reference, const WeftRevision *revision)
+/*
+ * The output that a reference means: its own word, what the edge into `target`
+ * was resolved to, the plugin's name for the main one, or "main". target:
+ * revision's; NULL: no node's input.
+ */
+static const char *port_of(const WeftReference *reference, const WeftRevision *revision, const WeftStep *target)
 {
   if (reference->port)
     return reference->port;
   const WeftStep *step = revision ? &revision->steps[reference->step] : NULL;
+  for (guint i = 0; target && target->bindings && i < target->bindings->len; i++) {
+    const WeftBinding *binding = &g_array_index(target->bindings, WeftBinding, i);
+    if (binding->reference == reference && !binding->spec->base)
+      return step->offers[binding->output].port.name;
+  }
   return step ? step->offers[weft_main_output(step->found->spec)].port.name : "main";
 }
 
@@ -84,18 +93,19 @@ char *weft_pipeline_dot(const WeftPipeline *pipeline, const WeftRevision *revisi
   append_steps(dot, pipeline, revision);
   for (guint i = 0; i < pipeline->nodes->len; i++) {
     const WeftNodeDecl *node = weft_node_at(pipeline, i);
+    const WeftStep *step = revision ? &revision->steps[pipeline->inputs->len + i] : NULL;
     for (guint k = 0; k < node->in->len; k++) {
       const WeftReference *reference = weft_reference_at(node->in, k);
-      append_edge(dot, reference->name, "s:", node->name, port_of(reference, revision), reference->key);
+      append_edge(dot, reference->name, "s:", node->name, port_of(reference, revision, step), reference->key);
     }
     for (guint k = node->in->len; k < weft_node_n_sources(node); k++) {
       const WeftReference *reference = weft_node_source(node, k);
-      append_edge(dot, reference->name, "s:", node->name, port_of(reference, revision), "when");
+      append_edge(dot, reference->name, "s:", node->name, port_of(reference, revision, NULL), "when");
     }
   }
   for (guint i = 0; i < pipeline->outputs->len; i++) {
     const WeftReference *reference = weft_reference_at(pipeline->outputs, i);
-    append_edge(dot, reference->name, "o:", reference->key, port_of(reference, revision), NULL);
+    append_edge(dot, reference->name, "o:", reference->key, port_of(reference, revision, NULL), NULL);
   }
   g_string_append(dot, "}\n");
   return g_string_free(dot, FALSE);

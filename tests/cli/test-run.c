@@ -405,6 +405,25 @@ static void test_run_check_and_dot(void)
   assert_contains(dot.out, "digraph");
 }
 
+/* A head behind an encoder by its bare name reads the output that it can hold, and every command says which. */
+static void test_run_output_that_fits(void)
+{
+  g_autofree char *models = g_build_filename(digits, "models", NULL), *seven = g_build_filename(digits, "seven.png", NULL);
+  g_autofree char *bare = g_strdup_printf("picture:image ! vit@1 model='%s/vit' ! classifier@1 model='%s/head-vit'", models,
+                                          models);
+  g_autofree char *named = g_strdup_printf("picture:image ! vit@1 model='%s/vit' port=pooled ! classifier@1 "
+                                           "model='%s/head-vit'", models, models);
+  g_auto(Result) run = weft("run", bare, "--picture", seven, NULL);
+  g_assert_cmpint(run.code, ==, 0);
+  assert_contains(run.out, "7");
+  g_auto(Result) diff = weft("pipeline", "diff", bare, named, NULL);
+  g_assert_cmpint(diff.code, ==, 0);
+  g_auto(Result) dot = weft("pipeline", "dot", bare, NULL);
+  assert_contains(dot.out, "\"s:vit\" -> \"s:classifier\" [label=\"pooled\"]");
+  g_auto(Result) explain = weft("pipeline", "explain", bare, "classifier", NULL);
+  assert_contains(explain.out, "features <- vit.pooled");
+}
+
 int main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
@@ -418,6 +437,7 @@ int main(int argc, char **argv)
   g_test_add_func("/run/batch-bad-lines", test_run_batch_bad_lines);
   g_test_add_func("/run/bad-inputs", test_run_bad_inputs);
   g_test_add_func("/run/bad-options", test_run_bad_options);
+  g_test_add_func("/run/output-that-fits", test_run_output_that_fits);
   g_test_add_func("/run/help", test_run_help);
   g_test_add_func("/run/path-not-utf8", test_run_path_not_utf8);
   g_test_add_func("/run/output-cannot-be-written", test_run_output_cannot_be_written);
