@@ -16,6 +16,14 @@ struct WeftExpr {
   GArray *names; /* of int */
 };
 
+/* What has begun and waits for its end: the whole text, `not`, parentheses or a list. */
+typedef struct {
+  enum { OPEN_TEXT, OPEN_NOT, OPEN_GROUP, OPEN_LIST } kind;
+  OpCode code;      /* of a list */
+  int n_and, n_or;  /* operands of the chain of `and` that is read; such chains */
+  int n_list;
+} Open;
+
 typedef struct {
   const char *text, *at; /* at: first byte of the word */
   char word[65];         /* "" at the end */
@@ -23,10 +31,9 @@ typedef struct {
   const void *data;
   WeftExpr *expr;
   WeftExprFault *fault;
-  guint depth;
+  Open open[WEFT_EXPR_MAX_DEPTH + 1]; /* the innermost last */
+  guint depth;                        /* its index */
 } Parser;
-
-static gboolean parse_or(Parser *parser);
 
 static void next(Parser *parser)
 {
@@ -68,32 +75,6 @@ static gboolean is(const Parser *parser, const char *word)
   return strcmp(parser->word, word) == 0;
 }
 
-static gboolean deeper(Parser *parser)
-{
-  if (++parser->depth <= WEFT_EXPR_MAX_DEPTH)
-    return TRUE;
-  return fail(parser, g_strdup_printf("more than %d deep (WEFT_EXPR_MAX_DEPTH)", WEFT_EXPR_MAX_DEPTH));
-}
-
-static gboolean parse_list(Parser *parser, OpCode code)
-{
-  int n = 0;
-  next(parser);
-  if (!is(parser, "("))
-    return fail_expected(parser, "\"(\"");
-  do {
-    next(parser);
-    if (!parse_or(parser))
-      return FALSE;
-    n++;
-  } while (is(parser, ","));
-  if (!is(parser, ")"))
-    return fail_expected(parser, "\",\" or \")\"");
-  next(parser);
-  emit(parser, code, n);
-  return TRUE;
-}
-
 static gboolean parse_name(Parser *parser)
 {
   if (!g_ascii_isalpha(*parser->word) && *parser->word != '_')
@@ -113,65 +94,80 @@ static gboolean parse_name(Parser *parser)
   return TRUE;
 }
 
-static gboolean parse_group(Parser *parser)
+/* An operand, or what stands before one. */
+static gboolean begin(Parser *parser, gboolean *complete)
 {
-  next(parser);
-  if (!parse_or(parser))
-    return FALSE;
-  if (!is(parser, ")"))
-    return fail_expected(parser, "\")\"");
-  next(parser);
-  return TRUE;
-}
-
-static gboolean parse_unary(Parser *parser)
-{
-  if (!deeper(parser))
-    return FALSE;
-  gboolean ok;
+  Open open = {.kind = OPEN_GROUP};
+  *complete = FALSE;
+  if (parser->depth == WEFT_EXPR_MAX_DEPTH)
+    return fail(parser, g_strdup_printf("more than %d deep (WEFT_EXPR_MAX_DEPTH)", WEFT_EXPR_MAX_DEPTH));
   if (is(parser, "not")) {
-    next(parser);
-    ok = parse_unary(parser);
-    if (ok)
-      emit(parser, OP_NOT, 1);
+    open.kind = OPEN_NOT;
   } else if (is(parser, "any") || is(parser, "all")) {
-    ok = parse_list(parser, is(parser, "any") ? OP_OR : OP_AND);
-  } else if (is(parser, "(")) {
-    ok = parse_group(parser);
-  } else {
-    ok = parse_name(parser);
-  }
-  parser->depth--;
-  return ok;
-}
-
-static gboolean parse_and(Parser *parser)
-{
-  int n = 1;
-  if (!parse_unary(parser))
-    return FALSE;
-  for (; is(parser, "and"); n++) {
+    open.kind = OPEN_LIST;
+    open.code = is(parser, "any") ? OP_OR : OP_AND;
     next(parser);
-    if (!parse_unary(parser))
-      return FALSE;
+    if (!is(parser, "("))
+      return fail_expected(parser, "\"(\"");
+  } else if (!is(parser, "(")) {
+    *complete = TRUE;
+    return parse_name(parser);
   }
-  if (n > 1)
-    emit(parser, OP_AND, n);
+  next(parser);
+  parser->open[++parser->depth] = open;
   return TRUE;
 }
 
-static gboolean parse_or(Parser *parser)
+/* An operand has ended; TRUE: the next one begins here. */
+static gboolean goes_on(Parser *parser, Open *open)
 {
-  int n = 1;
-  if (!parse_and(parser))
-    return FALSE;
-  for (; is(parser, "or"); n++) {
+  open->n_and++;
+  if (is(parser, "and"))
+    return TRUE;
+  if (open->n_and > 1)
+    emit(parser, OP_AND, open->n_and);
+  open->n_and = 0;
+  open->n_or++;
+  if (is(parser, "or"))
+    return TRUE;
+  if (open->n_or > 1)
+    emit(parser, OP_OR, open->n_or);
+  open->n_or = 0;
+  open->n_list++;
+  return open->kind == OPEN_LIST && is(parser, ",");
+}
+
+/* What the operand that has ended was the last part of ends too; *end: all of it has. */
+static gboolean finish(Parser *parser, gboolean *end)
+{
+  for (;; parser->depth--) {
+    Open *open = &parser->open[parser->depth];
+    if (open->kind == OPEN_NOT) {
+      emit(parser, OP_NOT, 1);
+      continue;
+    }
+    if (goes_on(parser, open)) {
+      next(parser);
+      return TRUE;
+    }
+    *end = open->kind == OPEN_TEXT;
+    if (*end)
+      return TRUE;
+    if (!is(parser, ")"))
+      return fail_expected(parser, open->kind == OPEN_LIST ? "\",\" or \")\"" : "\")\"");
     next(parser);
-    if (!parse_and(parser))
-      return FALSE;
+    if (open->kind == OPEN_LIST)
+      emit(parser, open->code, open->n_list);
   }
-  if (n > 1)
-    emit(parser, OP_OR, n);
+}
+
+/* Deep texts need no stack of calls. */
+static gboolean parse(Parser *parser)
+{
+  gboolean complete = FALSE, end = FALSE;
+  while (!end)
+    if (!begin(parser, &complete) || (complete && !finish(parser, &end)))
+      return FALSE;
   return TRUE;
 }
 
@@ -184,7 +180,7 @@ WeftExpr *weft_expr_parse(const char *text, int (*find)(const void *data, const 
   Parser parser = {.text = text, .at = text, .find = find, .data = data, .expr = expr, .fault = fault};
   *fault = (WeftExprFault){0};
   next(&parser);
-  if (!parse_or(&parser))
+  if (!parse(&parser))
     return NULL;
   if (*parser.word) {
     fail_expected(&parser, "\"and\", \"or\" or the end");

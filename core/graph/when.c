@@ -14,6 +14,13 @@
 
 enum { KIND_END, KIND_WORD, KIND_NUMBER, KIND_TEXT, KIND_SIGN };
 
+/* What has begun and waits for its end: the whole text (neither), `not` or parentheses. */
+typedef struct {
+  gboolean is_not, is_group;
+  gboolean has_and, has_or;             /* the operand before it is there */
+  guint offset, and_offset, or_offset;  /* of the words, in bytes; offset: of `not` */
+} Open;
+
 typedef struct {
   WeftReader *reader;
   const char *node;
@@ -21,7 +28,8 @@ typedef struct {
   const char *text;     /* of the scalar */
   const char *at, *end; /* of the token */
   int kind;
-  guint depth;
+  Open open[WEFT_EXPR_MAX_DEPTH + 1]; /* the innermost last */
+  guint depth;                        /* its index */
   gboolean failed;
 } Parser;
 
@@ -302,8 +310,6 @@ static void emit_at(Parser *parser, enum weft_condition_op op, guint offset)
   emit(parser, op)->offset = offset;
 }
 
-static void take_or(Parser *parser);
-
 static void take_comparison(Parser *parser)
 {
   take_operand(parser);
@@ -339,50 +345,71 @@ static void take_comparison(Parser *parser)
   }
 }
 
-static void take_not(Parser *parser)
+/* An operand (TRUE), or what stands before one. */
+static gboolean begin(Parser *parser)
 {
-  guint offset = (guint)(parser->at - parser->text);
-  if (++parser->depth > WEFT_EXPR_MAX_DEPTH) {
+  Open open = {.is_not = is(parser, "not"), .is_group = is(parser, "("), .offset = (guint)(parser->at - parser->text)};
+  if (parser->depth == WEFT_EXPR_MAX_DEPTH) {
     fail(parser, "more than %d deep (WEFT_EXPR_MAX_DEPTH)", WEFT_EXPR_MAX_DEPTH);
-  } else if (is(parser, "not")) {
-    next(parser);
-    take_not(parser);
-    if (!parser->failed)
-      emit_at(parser, WEFT_CONDITION_NOT, offset);
-  } else if (is(parser, "(")) {
-    next(parser);
-    take_or(parser);
-    if (!parser->failed && !is(parser, ")"))
+    return FALSE;
+  }
+  if (!open.is_not && !open.is_group) {
+    take_comparison(parser);
+    return TRUE;
+  }
+  next(parser);
+  parser->open[++parser->depth] = open;
+  return FALSE;
+}
+
+/* Whether that word stands here; the operand behind it is the next one. */
+static gboolean take_word(Parser *parser, const char *word, gboolean *has, guint *offset)
+{
+  *has = is(parser, word);
+  if (!*has)
+    return FALSE;
+  *offset = (guint)(parser->at - parser->text);
+  next(parser);
+  return TRUE;
+}
+
+/* An operand has ended; TRUE: the next one begins here, or the text is wrong. */
+static gboolean goes_on(Parser *parser, Open *open)
+{
+  if (open->has_and)
+    emit_at(parser, WEFT_CONDITION_AND, open->and_offset);
+  if (parser->failed || take_word(parser, "and", &open->has_and, &open->and_offset))
+    return TRUE;
+  if (open->has_or)
+    emit_at(parser, WEFT_CONDITION_OR, open->or_offset);
+  return parser->failed || take_word(parser, "or", &open->has_or, &open->or_offset);
+}
+
+/* What the operand that has ended was the last part of ends too. TRUE: all of it has. */
+static gboolean finish(Parser *parser)
+{
+  for (; !parser->failed; parser->depth--) {
+    Open *open = &parser->open[parser->depth];
+    if (open->is_not) {
+      emit_at(parser, WEFT_CONDITION_NOT, open->offset);
+      continue;
+    }
+    if (goes_on(parser, open))
+      return FALSE;
+    if (!open->is_group)
+      return TRUE;
+    if (!is(parser, ")"))
       fail_expected(parser, "\")\"");
     next(parser);
-  } else {
-    take_comparison(parser);
   }
-  parser->depth--;
+  return FALSE;
 }
 
-static void take_and(Parser *parser)
+/* Deep texts need no stack of calls. */
+static void take_condition(Parser *parser)
 {
-  take_not(parser);
-  while (!parser->failed && is(parser, "and")) {
-    guint offset = (guint)(parser->at - parser->text);
-    next(parser);
-    take_not(parser);
-    if (!parser->failed)
-      emit_at(parser, WEFT_CONDITION_AND, offset);
-  }
-}
-
-static void take_or(Parser *parser)
-{
-  take_and(parser);
-  while (!parser->failed && is(parser, "or")) {
-    guint offset = (guint)(parser->at - parser->text);
-    next(parser);
-    take_and(parser);
-    if (!parser->failed)
-      emit_at(parser, WEFT_CONDITION_OR, offset);
-  }
+  for (gboolean end = FALSE; !end && !parser->failed;)
+    end = begin(parser) && finish(parser);
 }
 
 void weft_read_when(WeftReader *reader, const WeftYaml *value, const char *node, WeftNodePolicy *policy)
@@ -399,7 +426,7 @@ void weft_read_when(WeftReader *reader, const WeftYaml *value, const char *node,
   policy->when = when;
   Parser parser = {.reader = reader, .node = node, .when = when, .text = text, .at = text, .end = text};
   next(&parser);
-  take_or(&parser);
+  take_condition(&parser);
   if (!parser.failed && parser.kind != KIND_END)
     fail_expected(&parser, "\"and\", \"or\" or the end");
   when->broken = parser.failed;

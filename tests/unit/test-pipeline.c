@@ -357,6 +357,28 @@ static void test_expr_faults(void)
   expect_bad_expr("a or \xc3\xa4", 5);
 }
 
+/* `open` and its `)`, n times around a name. */
+static char *nested(const char *open, guint n)
+{
+  GString *text = g_string_new(NULL);
+  for (guint i = 0; i < n; i++)
+    g_string_append(text, open);
+  g_string_append_c(text, 'a');
+  for (guint i = 0; i < n; i++)
+    g_string_append_c(text, ')');
+  return g_string_free(text, FALSE);
+}
+
+static void test_expr_depth(void)
+{
+  static const char *const opens[] = {"(", "any(", "b or all("};
+  for (guint i = 0; i < G_N_ELEMENTS(opens); i++) {
+    g_autofree char *good = nested(opens[i], WEFT_EXPR_MAX_DEPTH - 1), *bad = nested(opens[i], WEFT_EXPR_MAX_DEPTH);
+    g_assert_true(eval(good, "a"));
+    expect_bad_expr(bad, (guint)strlen(opens[i]) * WEFT_EXPR_MAX_DEPTH);
+  }
+}
+
 static void test_expr_limits(void)
 {
   g_autoptr(GString) text = g_string_new(NULL);
@@ -475,6 +497,7 @@ int main(int argc, char **argv)
   g_test_add_func("/expr/values", test_expr_values);
   g_test_add_func("/expr/faults", test_expr_faults);
   g_test_add_func("/expr/limits", test_expr_limits);
+  g_test_add_func("/expr/depth", test_expr_depth);
   g_test_add_func("/require/makes_sense", test_require_makes_sense);
   g_test_add_func("/literal/core_types", test_literal_core_types);
   g_test_add_func("/literal/units", test_literal_units);
