@@ -60,6 +60,10 @@ static gboolean unpack_file(WeftDatabase *pack, const char *folder, const char *
   if (!is_expected(name))
     return refuse(error, WEFT_CATALOGUE_ERROR_CORRUPT, "%s: a backup holds no file \"%s\"; it was changed", pack->schema->file,
                   name);
+  const char *digest = strrchr(name, '/');
+  if (digest && g_strcmp0(digest + 1, expected) != 0)
+    return refuse(error, WEFT_CATALOGUE_ERROR_CORRUPT, "%s: its part %s is listed with another digest (%.12s); it was changed, "
+                  "nothing was restored", pack->schema->file, name, expected ? expected : "none");
   if (!weft_disk_make_folder(inner, error))
     return FALSE;
   int fd = weft_disk_create(path, error);
@@ -67,9 +71,9 @@ static gboolean unpack_file(WeftDatabase *pack, const char *folder, const char *
     return FALSE;
   gboolean ok = unpack_chunks(pack, fd, path, name, &found, error);
   close(fd);
-  if (ok && strcmp(found, expected) != 0)
+  if (ok && g_strcmp0(found, expected) != 0)
     return refuse(error, WEFT_CATALOGUE_ERROR_CORRUPT, "%s: its part %s is damaged (sha256 %.12s, expected %.12s); nothing was "
-                  "restored", pack->schema->file, name, found, expected);
+                  "restored", pack->schema->file, name, found, expected ? expected : "none");
   return ok && weft_disk_sync_folder(inner, error);
 }
 

@@ -298,10 +298,11 @@ gboolean weft_audit_verify(const char *folder, guint64 *n, char **last, GError *
     gint64 outbox = read_row(statement, &row);
     if (row.number != (gint64)*n + 1)
       return does_not_fit(folder, (gint64)*n + 1, "is missing", error);
-    if (strcmp(row.previous, previous) != 0)
+    /* Who changes a trail may leave fields empty. */
+    if (g_strcmp0(row.previous, previous) != 0)
       return does_not_fit(folder, row.number, "does not continue the row before it", error);
     g_autofree char *hash = hash_of(&row, outbox);
-    if (strcmp(row.hash, hash) != 0)
+    if (g_strcmp0(row.hash, hash) != 0)
       return does_not_fit(folder, row.number, "has another content than its hash says", error);
     g_free(previous);
     previous = g_steal_pointer(&hash);

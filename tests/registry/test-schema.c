@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Databases of the tree, as programs before this one wrote them, and those of programs after it. */
+#include "archive.h"
 #include "audit.h"
 #include "catalogue.h"
 #include "digest.h"
@@ -186,6 +187,29 @@ static void test_schema_newer_stats(Fixture *f, gconstpointer unused)
   g_assert_cmpint(seen.n_starts, ==, 0);
 }
 
+/* Fields that no schema of ours allows to be empty. */
+static void test_schema_emptied_trail(Fixture *f, gconstpointer unused)
+{
+  guint64 n = 0;
+  g_autoptr(GError) error = NULL;
+  g_autofree char *folder = g_build_filename(f->root, "trail", NULL), *backup = g_build_filename(f->root, "kept", NULL);
+  g_autofree char *old = NULL;
+  g_assert_true(open_registrar(folder, &error));
+  g_assert_true(weft_archive_backup(folder, backup, FALSE, NULL, &error));
+  run_sql(folder, "audit.db", "CREATE TABLE other AS SELECT * FROM audit; DROP TABLE audit; ALTER TABLE other RENAME TO audit; "
+                              "INSERT INTO audit (number) VALUES (1)");
+  g_assert_false(weft_audit_verify(folder, &n, NULL, &error));
+  g_assert_error(error, WEFT_CATALOGUE_ERROR, WEFT_CATALOGUE_ERROR_CORRUPT);
+  g_clear_error(&error);
+  /* A file of the store under a digest that is not its own, though the list agrees with its bytes. */
+  run_sql(f->root, "kept", "INSERT INTO chunk (name, bytes) VALUES ('sha256/00/' || printf('%064d', 0), CAST('abc' AS BLOB)); "
+                             "INSERT INTO content (name, sha256, n_bytes) VALUES ('sha256/00/' || printf('%064d', 0), "
+                             "'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad', 3)");
+  g_assert_false(weft_archive_restore(backup, folder, TRUE, &old, &error));
+  g_assert_error(error, WEFT_CATALOGUE_ERROR, WEFT_CATALOGUE_ERROR_CORRUPT);
+  g_assert_nonnull(strstr(error->message, "another digest"));
+}
+
 #define ADD(path, data, function) g_test_add("/schema/" path, Fixture, data, set_up, function, tear_down)
 
 int main(int argc, char **argv)
@@ -198,5 +222,6 @@ int main(int argc, char **argv)
   ADD("newer-catalogue", "catalogue.db", test_schema_newer);
   ADD("newer-audit", "audit.db", test_schema_newer);
   ADD("newer-stats", NULL, test_schema_newer_stats);
+  ADD("emptied-trail", NULL, test_schema_emptied_trail);
   return g_test_run();
 }
