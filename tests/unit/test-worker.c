@@ -419,6 +419,33 @@ static void test_worker_too_many_items(void)
   rig_stop(&rig);
 }
 
+/* A worker that is activated again just after its death, while its respawn is under way, comes to rest and serves. */
+static void test_worker_activate_after_death(void)
+{
+  int64_t rows = 4096, groups = 0;
+  struct weft_limits limits = {RIG_ITEMS, &rows, &groups};
+  Rig rig;
+  rig_init(&rig, "fault");
+  rig_param(&rig, "how", "abort", 0);
+  rig_param(&rig, "when", "marked", 0);
+  g_assert_cmpint(rig_start(&rig), ==, WEFT_OK);
+  for (int round = 0; round < n_rounds(); round++) {
+    int died = 0;
+    rig_texts(&rig, marked);
+    g_assert_cmpint(rig_call(&rig, &died), ==, WEFT_INTERNAL);
+    g_assert_true(died);
+    /* From before the fork to after it has answered. */
+    g_usleep((gulong)(round % 25) * 80);
+    alarm(20); /* this would wait for ever */
+    g_assert_cmpint(weft_worker_activate(rig.worker, &rig.setup, &limits), ==, WEFT_OK);
+    alarm(0);
+    rig_texts(&rig, three);
+    g_assert_cmpint(rig_call(&rig, &died), ==, WEFT_OK);
+    check_fault_answer(&rig);
+  }
+  rig_stop(&rig);
+}
+
 int main(int argc, char **argv)
 {
   /* Read by the workers alone: their deaths are the test, not a sanitizer's report of them. */
@@ -444,5 +471,6 @@ int main(int argc, char **argv)
   g_test_add_func("/worker/dies-with-host", test_worker_dies_with_host);
   g_test_add_func("/worker/no-program", test_worker_no_program);
   g_test_add_func("/worker/too-many-items", test_worker_too_many_items);
+  g_test_add_func("/worker/activate-after-death", test_worker_activate_after_death);
   return g_test_run();
 }
