@@ -204,6 +204,48 @@ static void test_answers_missing(void)
   cli_contains(failed.err, "node 'x' needs its input 0");
 }
 
+/* The last value of the same session stands in for one that is missing; what fails or degrades is its own line. */
+static void test_answers_hold(void)
+{
+  static const char form[] = "weft: 1\nname: held\ncontext: {session: optional, tenant: optional}\n"
+                             "inputs: {a: {type: text, optional: true}, b: {type: text}}\nnodes:\n"
+                             "  x: {use: state-mean@^1, in: a, on_missing: hold 30 s}\n"
+                             "  y: {use: state-mean@^1, in: a, on_missing: %s}\n"
+                             "  z: {use: state-mean@^1, in: b}\noutputs: {x: x.mean, y: y.mean, z: z.mean}\n";
+  static const double x[] = {1, 2, 7. / 3, 0};
+  g_free(cli_write("held.jsonl", "{\"a\": \"a\", \"b\": \"b\", \"$context\": {\"session\": \"s\"}}\n"
+                                 "{\"a\": \"bbb\", \"b\": \"b\", \"$context\": {\"session\": \"s\"}}\n"
+                                 "{\"b\": \"b\", \"$context\": {\"session\": \"s\"}}\n"
+                                 "{\"b\": \"b\", \"$context\": {\"session\": \"s\", \"tenant\": \"t\"}}\n", -1));
+  for (guint w = 0; w < 2 * G_N_ELEMENTS(where); w++) {
+    gboolean fails = w & 1;
+    g_autofree char *text = g_strdup_printf(form, fails ? "fail" : "degrade");
+    g_free(cli_write("held.yaml", text, -1));
+    g_auto(CliResult) r = cli_weft(NULL, "run", "WORK/held.yaml", "--catalogue", "WORK/catalogue", "--isolate", where[w / 2],
+                                   "--batch", "WORK/held.jsonl", NULL);
+    g_auto(GStrv) lines = g_strsplit(r.out, "\n", -1);
+    g_assert_cmpuint(g_strv_length(lines), ==, 5);
+    for (guint i = 0; i < 4; i++) {
+      json_t *answer = json_loads(lines[i], 0, NULL);
+      const char *status = i < 2 ? "ok" : fails ? "failed" : "degraded";
+      expect(answer, "status", status);
+      if (i >= 2 && fails) {
+        cli_contains(json_string_value(cli_at(answer, "error.message")), "node 'y' needs its input 0");
+      } else {
+        g_assert_cmpfloat_with_epsilon(json_number_value(cli_at(answer, "outputs.x")), x[i], 1e-5);
+        g_assert_cmpfloat(json_number_value(cli_at(answer, "outputs.z")), ==, 1);
+      }
+      if (i >= 2 && !fails) {
+        const json_t *held = json_object_get(cli_at(answer, "absent"), "x");
+        g_assert_cmpstr(json_string_value(json_object_get(held, "a.text")), ==, i == 2 ? "held" : NULL);
+        g_assert_cmpstr(json_string_value(json_object_get(cli_at(answer, "absent.y"), "a.text")), ==, "absent");
+        g_assert_true(json_is_null(cli_at(answer, "outputs.y")));
+      }
+      json_decref(answer);
+    }
+  }
+}
+
 /* A state is not for the operator to wire. */
 static void test_answers_state_is_the_hosts(void)
 {
@@ -231,6 +273,7 @@ int main(int argc, char **argv)
   g_test_add_func("/answers/batch", test_answers_batch);
   g_test_add_func("/answers/sessions", test_answers_sessions);
   g_test_add_func("/answers/missing", test_answers_missing);
+  g_test_add_func("/answers/hold", test_answers_hold);
   g_test_add_func("/answers/state-is-the-hosts", test_answers_state_is_the_hosts);
   int code = g_test_run();
   cli_fixture_end();
