@@ -304,17 +304,39 @@ static gboolean set_rollback(const char *target, GError **error)
   return TRUE;
 }
 
-static gboolean export(const char *folder, const char *target, WeftArchiveSize *size, GError **error)
+/* The databases come last: a folder without them is no catalogue, and says so. */
+static gboolean put_databases(const char *work, const char *target, GError **error)
 {
-  if (!weft_store_prepare(target, error) || !copy_databases(folder, target, FALSE, error) || !set_rollback(target, error))
+  for (guint i = G_N_ELEMENTS(schemas); i-- > 0;) {
+    g_autofree char *from = g_build_filename(work, schemas[i]->file, NULL);
+    g_autofree char *to = g_build_filename(target, schemas[i]->file, NULL);
+    if (access(from, F_OK) == 0 && !weft_disk_rename(from, to, error))
+      return FALSE;
+  }
+  return weft_disk_sync_folder(target, error);
+}
+
+static gboolean export_through(const char *folder, const char *work, const char *target, WeftArchiveSize *size, GError **error)
+{
+  if (!weft_store_prepare(target, error) || !weft_disk_make_folder(work, error) ||
+      !copy_databases(folder, work, FALSE, error) || !set_rollback(work, error))
     return FALSE;
-  g_autoptr(WeftDatabase) catalogue = weft_database_open(target, WEFT_DATABASE_READ, error);
+  WeftDatabase *catalogue = weft_database_open(work, WEFT_DATABASE_READ, error);
   g_autoptr(GPtrArray) digests = catalogue ? weft_archive_digests(catalogue, error) : NULL;
+  weft_database_close(catalogue);
   for (guint i = 0; digests && i < digests->len; i++)
     if (!copy_stored(folder, target, g_ptr_array_index(digests, i), size, error))
       return FALSE;
   return digests && weft_store_sync(target, (const char *const *)digests->pdata, digests->len, error) &&
-         weft_disk_sync_folder(target, error);
+         put_databases(work, target, error);
+}
+
+static gboolean export(const char *folder, const char *target, WeftArchiveSize *size, GError **error)
+{
+  g_autofree char *work = g_strdup_printf("%s/making-%d", target, (int)getpid());
+  gboolean ok = export_through(folder, work, target, size, error);
+  weft_disk_remove_folder(work, NULL);
+  return ok;
 }
 
 gboolean weft_archive_export(const char *folder, const char *target, WeftArchiveSize *out, GError **error)

@@ -47,4 +47,7 @@ int weft_command_usage_error(const WeftCommand *command, const char *format, ...
 /** A JSON string, or null for NULL; bytes of a path that are not UTF-8 become U+FFFD. Caller frees with json_decref. */
 json_t *weft_command_text(const char *text);
 
+/** Whether both name one file that is there: an answer is not written over what it came from. */
+gboolean weft_command_same_file(const char *a, const char *b);
+
 #endif

@@ -97,6 +97,8 @@ static int parse(Eval *e, int argc, char **argv)
   if (!e->data)
     return weft_command_usage_error(&weft_command_eval, e->pipeline ? "the file of JSON lines is missing"
                                                                     : "the pipeline file is missing");
+  if (e->out && (weft_command_same_file(e->out, e->data) || weft_command_same_file(e->out, e->pipeline)))
+    return weft_command_usage_error(&weft_command_eval, "--out %s would be written over what is read; name another file", e->out);
   return WEFT_EXIT_OK;
 }
 
@@ -172,6 +174,16 @@ static int alter_lines(const Eval *e, WeftRevision *revision)
   return code;
 }
 
+static const char no_group[] = "(none)";
+
+static gboolean any_group(const GPtrArray *groups)
+{
+  for (guint i = 0; i < groups->len; i++)
+    if (strcmp(groups->pdata[i], no_group) != 0)
+      return TRUE;
+  return FALSE;
+}
+
 /* The group of a line: the field's text, or its JSON. "a.b" is the key b of the object a. */
 static char *group_of(const json_t *object, const char *field)
 {
@@ -182,7 +194,7 @@ static char *group_of(const json_t *object, const char *field)
     inner = json_object_get(inner, parts[i]);
   value = value ? value : inner;
   if (!value)
-    return g_strdup("(none)");
+    return g_strdup(no_group);
   if (json_is_string(value))
     return g_strdup(json_string_value(value));
   char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_SORT_KEYS);
@@ -360,6 +372,8 @@ static int evaluate(const Eval *e, WeftSession *session)
     code = check_expectations(e, evaluation);
   for (guint i = 0; e->by && i < e->objects->len; i++)
     g_ptr_array_add(options.groups, group_of(e->objects->pdata[i], e->by));
+  if (code == WEFT_EXIT_OK && e->by && !any_group(options.groups))
+    code = fail("--by %s: no line of %s has this field", e->by, e->data);
   if (code == WEFT_EXIT_OK)
     code = alter_lines(e, revision);
   find_fields(e, revision);

@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const WeftCommand *const commands[] = {
@@ -38,6 +39,13 @@ json_t *weft_command_text(const char *text)
 {
   g_autofree char *valid = text ? g_utf8_make_valid(text, -1) : NULL;
   return valid ? json_string(valid) : json_null();
+}
+
+gboolean weft_command_same_file(const char *a, const char *b)
+{
+  struct stat of_a, of_b;
+  return stat(a, &of_a) == 0 && stat(b, &of_b) == 0 && S_ISREG(of_a.st_mode) && of_a.st_dev == of_b.st_dev &&
+         of_a.st_ino == of_b.st_ino;
 }
 
 int weft_command_usage_error(const WeftCommand *command, const char *format, ...)

@@ -96,6 +96,9 @@ static int parse(Profile *p, int argc, char **argv)
   if (!p->pipeline || !p->data)
     return weft_command_usage_error(&weft_command_profile,
                                     p->pipeline ? "--batch FILE.jsonl is missing" : "the pipeline file is missing");
+  if (p->svg && (weft_command_same_file(p->svg, p->data) || weft_command_same_file(p->svg, p->pipeline)))
+    return weft_command_usage_error(&weft_command_profile, "--svg %s would be written over what is read; name another file",
+                                    p->svg);
   return weft_given_take(&weft_command_profile, p->sets, p->contexts, &p->options.variables, p->context);
 }
 

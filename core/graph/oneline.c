@@ -118,12 +118,12 @@ static gboolean expand(Line *line, Word *word)
   return FALSE;
 }
 
-/* One word up to a space, `!` or `;` outside quotes; NULL: reported. */
+/* One word up to a space or line end, `!` or `;` outside quotes; NULL: reported. */
 static const char *take_word(Line *line, const char *c, GArray *words)
 {
   g_autoptr(GString) text = g_string_new(NULL);
   Word word = {.equals = G_MAXSIZE, .column = column_of(line, c)};
-  while (*c && !strchr(" \t!;", *c)) {
+  while (*c && !strchr(" \t\r\n!;", *c)) {
     if (*c == '"' || *c == '\'') {
       const char *end = take_quoted(c, text);
       if (!end) {
@@ -150,7 +150,7 @@ static gboolean split(Line *line)
 {
   Segment *segment = segment_add(line, 1, FALSE);
   for (const char *c = line->text; *c;) {
-    if (*c == ' ' || *c == '\t') {
+    if (strchr(" \t\r\n", *c)) {
       c++;
     } else if (*c == '!' || *c == ';') {
       segment = segment_add(line, column_of(line, c), *c == '!');

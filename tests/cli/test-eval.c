@@ -239,6 +239,24 @@ static void test_eval_modalities(void)
   json_decref(without);
 }
 
+/* An answer is not written over what it came from; a field that no line has groups nothing. */
+static void test_eval_keeps_what_it_reads(void)
+{
+  write_data(NULL);
+  g_autofree char *path = g_build_filename(cli_work(), "data.jsonl", NULL), *before = NULL, *after = NULL;
+  g_assert_true(g_file_get_contents(path, &before, NULL, NULL));
+  g_auto(CliResult) data = cli_weft(NULL, EVAL, "--bootstrap", "0", "--out", "WORK/data.jsonl", NULL);
+  g_assert_cmpint(data.code, ==, 2);
+  cli_contains(data.err, "would be written over what is read; name another file");
+  g_auto(CliResult) pipeline = cli_weft(NULL, EVAL, "--bootstrap", "0", "--out", "WORK/rows.yaml", NULL);
+  g_assert_cmpint(pipeline.code, ==, 2);
+  g_assert_true(g_file_get_contents(path, &after, NULL, NULL));
+  g_assert_cmpstr(before, ==, after);
+  g_auto(CliResult) by = cli_weft(NULL, EVAL, "--bootstrap", "0", "--by", "nope", NULL);
+  g_assert_cmpint(by.code, ==, 2);
+  cli_contains(by.err, "--by nope: no line of");
+}
+
 int main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
@@ -257,6 +275,7 @@ int main(int argc, char **argv)
   g_test_add_func("/eval/maps", test_eval_maps);
   g_test_add_func("/eval/mistakes", test_eval_mistakes);
   g_test_add_func("/eval/fields", test_eval_fields);
+  g_test_add_func("/eval/keeps-what-it-reads", test_eval_keeps_what_it_reads);
   g_test_add_func("/eval/modalities", test_eval_modalities);
   int code = g_test_run();
   json_decref(golden);

@@ -50,6 +50,8 @@ static void test_oneline_chain(void)
   check("picture:image ! vit@1 model=models/vit ! classifier@1 model=models/head",
         "inputs: {picture: {type: image}}, models: {vit: models/vit, head: models/head}, nodes: {vit: {use: vit@1, model: "
         "vit, in: picture}, classifier: {use: classifier@1, model: head, in: vit}}, outputs: {classifier: classifier}");
+  check("a:text !\n  b\r\n\t! c ;\n out d=c", "inputs: {a: {type: text}}, nodes: {b: {use: b, in: a}, c: {use: c, in: b}}, "
+        "outputs: {d: c}");
   check("a:text? reader=text@^1!b!b", "inputs: {a: {type: text, optional: true, reader: text@^1}}, nodes: {b: {use: b, in: "
         "a}, b-2: {use: b, in: b}}, outputs: {b-2: b-2}");
 }
