@@ -122,6 +122,17 @@ static int parse(WeftPipelineOptions *options, int argc, char **argv)
   return WEFT_EXIT_OK;
 }
 
+/* An option that this action does not have; NULL: it has all that were given. */
+static const char *stray_option(const WeftPipelineOptions *options, const char *action)
+{
+  static const char *const json[] = {"check", "diff", "schema", NULL};
+  if (options->json && !g_strv_contains(json, action))
+    return "--json";
+  if (options->locked && strcmp(action, "check") != 0)
+    return "--locked";
+  return options->output && strcmp(action, "lock") != 0 ? "-o" : NULL;
+}
+
 static int act(const WeftPipelineOptions *options, const char *action)
 {
   const char *names[G_N_ELEMENTS(actions) + G_N_ELEMENTS(shelf_actions)];
@@ -137,6 +148,9 @@ static int act(const WeftPipelineOptions *options, const char *action)
     if (options->n_words < actions[i].n_least)
       return weft_command_usage_error(&weft_command_pipeline, "%s: %s", action,
                                       actions[i].n_least == 2 ? "expected two pipelines" : "the pipeline file is missing");
+    const char *stray = stray_option(options, action);
+    if (stray)
+      return weft_command_usage_error(&weft_command_pipeline, "%s takes no %s", action, stray);
     return actions[i].run(options);
   }
   for (guint i = 0; i < G_N_ELEMENTS(shelf_actions); i++)

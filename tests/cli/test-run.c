@@ -403,6 +403,13 @@ static void test_run_check_and_dot(void)
   g_auto(Result) dot = weft("pipeline", "dot", PIPELINE, NULL);
   g_assert_cmpint(dot.code, ==, 0);
   assert_contains(dot.out, "digraph");
+  static const char *const stray[][2] = {{"dot", "--json"}, {"explain", "--json"}, {"lock", "--json"}, {"show", "--locked"}};
+  for (guint i = 0; i < G_N_ELEMENTS(stray); i++) { /* never ignored: what reads JSON would get something else */
+    g_auto(Result) refused = weft("pipeline", stray[i][0], PIPELINE, stray[i][1], NULL);
+    g_assert_cmpint(refused.code, ==, 2);
+    g_autofree char *words = g_strdup_printf("%s takes no %s", stray[i][0], stray[i][1]);
+    assert_contains(refused.err, words);
+  }
 }
 
 /* A head behind an encoder by its bare name reads the output that it can hold, and every command says which. */
