@@ -42,9 +42,11 @@ static void ask_conditions(struct weft_frame *frame, uint32_t p, const struct we
       weft_note_of(frame, p, item)->passage = WEFT_PASSAGE_WHEN;
 }
 
-static const char *input_name(const struct weft_frame *frame, uint32_t value)
+/* The node that an input comes from; "": the request. */
+static const char *source_name(const struct weft_frame *frame, uint32_t value)
 {
-  return frame->graph->values[value].port->name;
+  uint32_t producer = frame->graph->producers[value];
+  return producer == NONE ? "" : frame->graph->nodes[producer].spec->name;
 }
 
 static void miss(struct weft_frame *frame, uint32_t p, const struct node *node, uint32_t k)
@@ -58,8 +60,9 @@ static void miss(struct weft_frame *frame, uint32_t p, const struct node *node, 
       weft_note_of(frame, p, item)->lacked |= k < 64 ? 1ull << k : 0;
     } else {
       weft_frame_end(frame, item, WEFT_BAD_INPUT, (int32_t)weft_index_of(frame->graph, node),
-                     "node '%s' needs its input %u, '%s', which is absent (on_missing: fail)", node->spec->name, k,
-                     input_name(frame, value));
+                     "node '%s' needs its input %u, '%s%s%s', which is absent (on_missing: fail)", node->spec->name, k,
+                     source_name(frame, value), frame->graph->producers[value] == NONE ? "" : ".",
+                     frame->graph->values[value].port->name);
     }
   }
 }

@@ -201,7 +201,7 @@ static void test_answers_missing(void)
   g_free(cli_write("missing.yaml", fail, -1));
   g_auto(CliResult) failed = cli_weft(NULL, MISSING, NULL);
   g_assert_cmpint(failed.code, ==, 1);
-  cli_contains(failed.err, "node 'x' needs its input 0");
+  cli_contains(failed.err, "node 'x' needs its input 0, 'a.text', which is absent");
 }
 
 /* The last value of the same session stands in for one that is missing; what fails or degrades is its own line. */
