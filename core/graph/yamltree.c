@@ -62,8 +62,8 @@ static WeftDiagnostic *fault(Builder *builder, const yaml_event_t *event, const 
 /* An earlier key of the same text, or NULL; remembers this one. */
 static const WeftYaml *earlier_key(const Builder *builder, Open *open, WeftYaml *key)
 {
-  WeftYaml **keys = (WeftYaml **)builder->keys->pdata + open->begin_keys;
   guint n = builder->keys->len - open->begin_keys;
+  WeftYaml **keys = n ? (WeftYaml **)builder->keys->pdata + open->begin_keys : NULL;
   if (!open->seen && n < HASHED_KEYS) {
     for (guint i = 0; i < n; i++) {
       if (strcmp(keys[i]->text, key->text) == 0)

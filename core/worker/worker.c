@@ -128,10 +128,9 @@ static int put_limits(struct weft_worker *worker, const struct weft_limits *limi
   return body->failed;
 }
 
-/* Back to a zygote without a worker. */
+/* Back to a zygote without a worker; it is detached. */
 static void stop(struct weft_worker *worker, struct weft_setup *setup)
 {
-  weft_watch_detach(worker);
   weft_life_kill_worker(worker);
   for (;;) {
     uint32_t state = atomic_load(&worker->state);
@@ -152,6 +151,7 @@ weft_status weft_worker_activate(struct weft_worker *worker, struct weft_setup *
   if (limits->n_items < 1 || limits->n_items > UINT32_MAX)
     return weft_host_table()->fail(setup, WEFT_BAD_CONFIG, "%s: activate for %lld items", worker->label,
                                    (long long)limits->n_items);
+  weft_watch_detach(worker); /* a respawn under way reads the limits */
   if (put_limits(worker, limits))
     return weft_host_table()->fail(setup, WEFT_NO_MEMORY, "%s: no memory for its limits", worker->label);
   stop(worker, setup);
