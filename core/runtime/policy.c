@@ -24,7 +24,8 @@ void weft_policy_begin(struct weft_frame *frame)
   for (uint32_t i = 0; i < frame->n_items; i++) {
     policy->degraded[i] = 0;
     policy->sessions[i] = NULL;
-    policy->times[i] = frame->items[i].time_ns ? frame->items[i].time_ns : now;
+    /* Of a stream, 0 is a time like others. */
+    policy->times[i] = frame->items[i].time_ns || frame->items[i].stream ? frame->items[i].time_ns : now;
   }
   if (frame->graph->store)
     weft_store_enter(frame);

@@ -187,6 +187,28 @@ static void test_windows_required(void)
   rig_clear(&rig);
 }
 
+/* Time that begins at 0 is a time: what a node holds is as old as its window says, from the first one on. */
+static void test_windows_held_from_time_0(void)
+{
+  Rig rig = {0};
+  run(&rig, HEAD "inputs:\n"
+                 "  a: {type: series, " TICKS " {rate: 10, length: 12}}, window: 1 s}\n"
+                 "  b: {type: series, " TICKS " {rate: 1, length: 12, die_at: 4, back_at: 8}}, optional: true, "
+                 "tolerance: 20 ms}\nlead: a\n"
+                 "nodes: {look: {use: look@^1, in: {a: a, b: b}, isolate: false, on_missing: {b: hold 2 s}}}\n"
+                 "outputs: {seen: look.seen}\n");
+  g_assert_cmpuint(rig.windows->len, ==, 12);
+  for (guint i = 0; i < 12; i++) {
+    const RigWindow *window = rig_window(&rig, i);
+    gboolean gone = i >= 4 && i < 8, held = i == 4 || i == 5; /* of 3 s, at 4 s and 5 s */
+    g_assert_cmpint(window->n_rows[1], ==, !gone);
+    g_assert_cmpint(window->seen[4], ==, !gone || held);
+    if (!gone || held)
+      g_assert_cmpint(window->seen[5], ==, held ? 3 * S : i * S);
+  }
+  rig_clear(&rig);
+}
+
 static void test_windows_buffer(void)
 {
   Rig rig = {0};
@@ -306,6 +328,7 @@ int main(int argc, char **argv)
   g_test_add_data_func("/live-windows/given-up/always", GUINT_TO_POINTER(1), test_windows_given_up);
   g_test_add_data_func("/live-windows/given-up/nonsense", GUINT_TO_POINTER(2), test_windows_given_up);
   g_test_add_func("/live-windows/required", test_windows_required);
+  g_test_add_func("/live-windows/held-from-time-0", test_windows_held_from_time_0);
   g_test_add_func("/live-windows/buffer", test_windows_buffer);
   g_test_add_func("/live-windows/real-time", test_windows_real_time);
   g_test_add_func("/live-windows/in-flight", test_windows_in_flight);
