@@ -71,7 +71,7 @@ struct weft_item {
   const struct weft_context *context; /**< borrowed until return; may be NULL */
   uint32_t chunk_flags;               /**< WEFT_CHUNK_*; 0 outside streams */
   uint32_t adapter_set;               /**< 0: none */
-  uint64_t time_ns;                   /**< live data: when it happened, nanoseconds of the source's clock; 0: none */
+  uint64_t time_ns;                   /**< live data: when it happened, ns of the source's clock; outside streams 0: none */
 };
 
 #define WEFT_ROWS_EXACT 0u
