@@ -109,6 +109,7 @@ void weft_put_config(struct weft_writer *writer, const struct weft_config *confi
   weft_put_text(writer, config->model_digest);
   weft_put_u32(writer, config->n_parameters);
   weft_put_u32(writer, config->n_inputs);
+  weft_put_u32(writer, config->precision);
   for (uint32_t i = 0; i < config->n_parameters; i++) {
     const struct weft_parameter *parameter = &config->parameters[i];
     weft_put_text(writer, parameter->name);
@@ -265,6 +266,7 @@ weft_status weft_get_config(struct weft_reader *reader, struct weft_arena *arena
   out->model_digest = take_text(&t);
   out->n_parameters = weft_get_u32(reader);
   out->n_inputs = weft_get_u32(reader);
+  out->precision = weft_get_u32(reader);
   struct weft_parameter *parameters = take_array(&t, out->n_parameters, 32, sizeof *parameters);
   for (uint32_t i = 0; i < out->n_parameters && ok(&t); i++) {
     parameters[i].name = take_name(&t);

@@ -7,9 +7,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-
-#define HUGE_PAGE ((size_t)1 << 21)
 
 void weft_cpu_free(struct weft_program *program)
 {
@@ -24,116 +21,6 @@ void weft_cpu_free(struct weft_program *program)
   host->free(program->names);
   host->free(program->weights_memory);
   host->free(program);
-}
-
-static float half_to_float(uint16_t h)
-{
-  uint32_t sign = (uint32_t)(h & 0x8000u) << 16, exponent = (h >> 10) & 31u, mantissa = h & 1023u, bits;
-  if (exponent == 31)
-    bits = sign | 0x7f800000u | mantissa << 13;
-  else if (exponent)
-    bits = sign | (exponent + 112) << 23 | mantissa << 13;
-  else {
-    float small = (float)mantissa * 0x1p-24f;
-    return sign ? -small : small;
-  }
-  float f;
-  memcpy(&f, &bits, sizeof f);
-  return f;
-}
-
-/* Elements [first, first + n) of a weight as f32. */
-static void convert(float *to, const struct weft_plan_weight *w, size_t first, size_t n)
-{
-  const uint8_t *from = (const uint8_t *)w->data + w->offset + first * (w->dtype.bits / 8);
-  if (w->dtype.bits == 32) {
-    memcpy(to, from, n * sizeof *to);
-    return;
-  }
-  for (size_t i = 0; i < n; i++) {
-    uint16_t h;
-    memcpy(&h, from + i * 2, sizeof h);
-    uint32_t bits = (uint32_t)h << 16;
-    if (w->dtype.code == WEFT_DTYPE_FLOAT)
-      to[i] = half_to_float(h);
-    else
-      memcpy(to + i, &bits, sizeof *to);
-  }
-}
-
-static size_t round_up(size_t n, size_t to)
-{
-  return (n + to - 1) / to * to;
-}
-
-/* [N, K] -> panels [ceil(N / nr)][K][nr]; in blocks that fit into the first-level cache, whole lines of both sides. */
-static void pack(float *to, const struct weft_plan_weight *w, size_t n, size_t k, size_t nr)
-{
-  enum { STEP = 16 };
-  for (size_t first = 0; first < n; first += nr, to += k * nr) {
-    size_t columns = n - first < nr ? n - first : nr;
-    if (columns < nr)
-      memset(to, 0, k * nr * sizeof *to);
-    for (size_t at = 0; at < k; at += STEP) {
-      size_t step = k - at < STEP ? k - at : STEP;
-      for (size_t j = 0; j < columns; j++) {
-        float block[STEP];
-        const uint8_t *from = (const uint8_t *)block;
-        if (w->dtype.bits == 32)
-          from = (const uint8_t *)w->data + w->offset + ((first + j) * k + at) * sizeof(float);
-        else
-          convert(block, w, (first + j) * k + at, step);
-        for (size_t i = 0; i < step; i++)
-          memcpy(&to[(at + i) * nr + j], from + i * sizeof(float), sizeof(float));
-      }
-    }
-  }
-}
-
-/* A weight that can be read where it lies. */
-static int readable(const struct weft_plan_weight *w)
-{
-  return w->dtype.bits == 32 && ((uintptr_t)w->data + w->offset) % sizeof(float) == 0;
-}
-
-/* How the operations read each weight: bit 0 plain, bit 1 packed. */
-static void weight_uses(const struct weft_plan *plan, uint8_t *uses)
-{
-  for (uint32_t o = 0; o < plan->n_ops; o++)
-    for (uint32_t i = 0; i < plan->ops[o].n_inputs; i++) {
-      weft_value v = plan->ops[o].inputs[i];
-      if (v != WEFT_NO_VALUE && plan->values[v].kind == WEFT_VALUE_WEIGHT)
-        uses[v] |= plan->ops[o].code == WEFT_OP_LINEAR && i == 1 ? 2 : 1;
-    }
-}
-
-/* Packs and converts into program->weights; with to == NULL only counts. Returns the floats. */
-static size_t place_weights(struct weft_program *program, const struct weft_plan *plan, const uint8_t *uses, float *to)
-{
-  size_t n = 0, nr = program->kernels->nr;
-  for (uint32_t v = 0; v < plan->n_values; v++) {
-    if (!uses[v])
-      continue;
-    const struct weft_plan_weight *w = &plan->weights[plan->values[v].weight];
-    struct weft_cpu_value *value = &program->values[v];
-    size_t rows = (size_t)w->dims[0], k = value->n_elements / rows;
-    if (uses[v] & 2) {
-      if (to) {
-        pack(to + n, w, rows, k, nr);
-        value->packed = to + n;
-      }
-      n += round_up(round_up(rows, nr) * k, 16);
-    }
-    if ((uses[v] & 1) && readable(w)) {
-      value->plain = (const float *)(const void *)((const uint8_t *)w->data + w->offset);
-    } else if (uses[v] & 1) {
-      if (to)
-        convert(to + n, w, 0, value->n_elements);
-      value->plain = to ? to + n : NULL;
-      n += round_up(value->n_elements, 16);
-    }
-  }
-  return n;
 }
 
 static void describe_values(struct weft_program *program, const struct weft_plan *plan)
@@ -252,25 +139,6 @@ static int allocate(struct weft_program *program, const struct weft_plan *plan)
          program->outputs;
 }
 
-/*
- * Room for the packed weights, in huge pages where it fills at least half of
- * one: a fault costs most of what filling 4 KB takes (1.8 MB: 1.4 ms without,
- * 0.1 with), and products miss fewer addresses.
- */
-static float *allocate_weights(struct weft_program *program, size_t n_floats)
-{
-  size_t n_bytes = (n_floats + 16) * sizeof(float), huge = (n_bytes + HUGE_PAGE / 2) / HUGE_PAGE * HUGE_PAGE;
-  size_t room = huge ? (n_bytes > huge ? n_bytes : huge) + HUGE_PAGE : n_bytes;
-  program->weights_memory = program->host->alloc(room);
-  if (!program->weights_memory || !huge)
-    return program->weights_memory;
-  uint8_t *memory = program->weights_memory;
-  memory += (HUGE_PAGE - (uintptr_t)memory % HUGE_PAGE) % HUGE_PAGE;
-  /* advice: what follows is right without it */
-  (void)madvise(memory, huge, MADV_HUGEPAGE);
-  return (float *)(void *)memory;
-}
-
 /* Everything after the checks; 0: no memory. */
 static int build(struct weft_program *program, const struct weft_plan *plan)
 {
@@ -278,27 +146,20 @@ static int build(struct weft_program *program, const struct weft_plan *plan)
     return 0;
   describe_values(program, plan);
   size_t n = plan->n_values + (size_t)1;
-  uint8_t *bytes = calloc(n, 2);
+  uint8_t *taken = calloc(n, 1);
   uint32_t *last = calloc(n, sizeof *last);
-  if (!bytes || !last) {
-    free(bytes);
-    free(last);
-    return 0;
+  int done = taken && last;
+  if (done) {
+    bound_items(program);
+    give_buffers(program, last, taken);
+    done = weft_cpu_weights(program, plan);
   }
-  bound_items(program);
-  give_buffers(program, last, bytes);
-  uint8_t *uses = bytes + n;
-  weight_uses(plan, uses);
-  size_t n_floats = place_weights(program, plan, uses, NULL);
-  float *weights = allocate_weights(program, n_floats);
-  if (weights)
-    place_weights(program, plan, uses, weights);
-  free(bytes);
+  free(taken);
   free(last);
-  return weights != NULL;
+  return done;
 }
 
-weft_status weft_cpu_compile(const struct weft_host *host, const struct weft_kernels *kernels,
+weft_status weft_cpu_compile(const struct weft_host *host, const struct weft_cpu_isa *isa, uint32_t precision,
                              struct weft_setup *setup, const struct weft_plan *plan, struct weft_program **out)
 {
   char message[WEFT_MESSAGE_BYTES];
@@ -308,8 +169,9 @@ weft_status weft_cpu_compile(const struct weft_host *host, const struct weft_ker
   struct weft_program *program = host->alloc(sizeof *program);
   if (!program)
     return host->fail(setup, WEFT_NO_MEMORY, "compute-cpu: no memory for a program");
-  *program = (struct weft_program){.host = host, .kernels = kernels, .n_values = plan->n_values, .n_ops = plan->n_ops,
-                                   .n_inputs = plan->n_inputs, .n_outputs = plan->n_outputs, .n_threads = 1};
+  *program = (struct weft_program){.host = host, .isa = isa, .kernels = isa->kernels, .precision = precision,
+                                   .n_values = plan->n_values, .n_ops = plan->n_ops, .n_inputs = plan->n_inputs,
+                                   .n_outputs = plan->n_outputs, .n_threads = 1};
   program->pool = host->get_extension(WEFT_POOL_ID);
   if (program->pool)
     program->n_threads = program->pool->n_threads();

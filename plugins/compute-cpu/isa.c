@@ -24,43 +24,90 @@ static int has_avx512(void)
 }
 #endif
 
-/* The best comes first. */
+/* From the lowest to the highest; kernels: NULL where only products differ from the one before. */
 static const struct {
-  const struct weft_kernels *kernels;
+  const char *name;
   int (*runs)(void);
+  const struct weft_kernels *kernels;
 } sets[] = {
+    {"scalar", always, &weft_kernels_scalar},
 #if defined(__x86_64__)
-    {&weft_kernels_avx512, has_avx512},
-    {&weft_kernels_avx2, has_avx2},
+    {"avx2", has_avx2, &weft_kernels_avx2},
+    {"avx512", has_avx512, &weft_kernels_avx512},
 #endif
-    {&weft_kernels_scalar, always},
 };
+#define N_SETS (sizeof sets / sizeof *sets)
+
+/* Those that are preferred come first. */
+static const struct weft_product_kernels *const products[] = {
+#if defined(__x86_64__)
+    &weft_product_avx512_f32,
+    &weft_product_avx2_f32,
+#endif
+    &weft_product_scalar_f32,
+};
+#define N_PRODUCTS (sizeof products / sizeof *products)
+
+/* Index of a set, or N_SETS. */
+static size_t find(const char *name)
+{
+  size_t i = 0;
+  while (i < N_SETS && strcmp(sets[i].name, name) != 0)
+    i++;
+  return i;
+}
 
 const struct weft_kernels *weft_cpu_isa_find(const char *name, int *runs)
 {
-  for (size_t i = 0; i < sizeof sets / sizeof *sets; i++)
-    if (strcmp(sets[i].kernels->name, name) == 0) {
-      *runs = sets[i].runs();
-      return sets[i].kernels;
-    }
-  *runs = 0;
-  return NULL;
+  size_t i = find(name);
+  *runs = i < N_SETS && sets[i].runs();
+  return i < N_SETS ? sets[i].kernels : NULL;
 }
 
-const struct weft_kernels *weft_cpu_isa_choose(const char *forced, char *message, size_t n_message)
+const struct weft_product_kernels *weft_cpu_product_at(size_t index, int *runs)
 {
-  if (forced && *forced) {
-    int runs;
-    const struct weft_kernels *kernels = weft_cpu_isa_find(forced, &runs);
-    if (kernels && runs)
-      return kernels;
-    snprintf(message, n_message, "%s=%.40s: %s; unset it, or name one that this processor has (scalar, avx2, avx512)",
-             WEFT_CPU_ISA_VARIABLE, forced,
-             kernels ? "this processor lacks that instruction set" : "not an instruction set that compute-cpu knows");
+  if (index >= N_PRODUCTS)
     return NULL;
+  *runs = sets[find(products[index]->isa)].runs();
+  return products[index];
+}
+
+/* What runs here of the sets up to `highest`. */
+static void choose(size_t highest, struct weft_cpu_isa *isa)
+{
+  *isa = (struct weft_cpu_isa){.name = sets[highest].name};
+  for (size_t i = 0; i <= highest; i++)
+    if (sets[i].kernels && sets[i].runs())
+      isa->kernels = sets[i].kernels;
+  for (size_t p = 0; p < N_PRODUCTS; p++) {
+    size_t set = find(products[p]->isa);
+    if (set <= highest && sets[set].runs() && !isa->products[products[p]->format])
+      isa->products[products[p]->format] = products[p];
   }
-  for (size_t i = 0; i < sizeof sets / sizeof *sets; i++)
+}
+
+int weft_cpu_isa_choose(const char *forced, struct weft_cpu_isa *isa, char *message, size_t n_message)
+{
+  size_t highest = N_SETS - 1;
+  if (!forced || !*forced) {
+    while (!sets[highest].runs())
+      highest--;
+    choose(highest, isa);
+    return 1;
+  }
+  highest = find(forced);
+  if (highest < N_SETS && sets[highest].runs()) {
+    choose(highest, isa);
+    return 1;
+  }
+  int n = snprintf(message, n_message, "%s=%.40s: %s; unset it, or name one that this processor has (",
+                   WEFT_CPU_ISA_VARIABLE, forced,
+                   highest < N_SETS ? "this processor lacks that instruction set"
+                                    : "not an instruction set that compute-cpu knows");
+  for (size_t i = 0; i < N_SETS && n > 0 && (size_t)n < n_message; i++)
     if (sets[i].runs())
-      return sets[i].kernels;
-  return NULL;
+      n += snprintf(message + n, n_message - (size_t)n, "%s%s", i ? ", " : "", sets[i].name);
+  if (n > 0 && (size_t)n < n_message)
+    snprintf(message + n, n_message - (size_t)n, ")");
+  return 0;
 }

@@ -6,7 +6,7 @@
 #ifndef WEFT_CPU_PROGRAM_H
 #define WEFT_CPU_PROGRAM_H
 
-#include "kernels/kernels.h"
+#include "isa.h"
 
 #include <weft/compute.h>
 
@@ -23,7 +23,8 @@ struct weft_cpu_value {
   size_t width;         /* elements of one row */
   int64_t rows_max;     /* splits: no valid item has more rows; INT64_MAX: unknown */
   const float *plain;   /* weights: as f32, dense; NULL: never read so */
-  const float *packed;  /* weights: panels of a product; NULL: never read so */
+  const uint8_t *packed; /* weights: panels of a product; NULL: never read so */
+  const struct weft_product_kernels *product; /* weights: whose panels these are */
   size_t n_rows;        /* weights: elements / last dim */
   size_t n_elements;    /* weights */
   const char *name;     /* may be NULL */
@@ -37,7 +38,9 @@ struct weft_cpu_buffer {
 
 struct weft_program {
   const struct weft_host *host;
-  const struct weft_kernels *kernels;
+  const struct weft_cpu_isa *isa;
+  const struct weft_kernels *kernels; /* isa->kernels */
+  uint32_t precision;
   const struct weft_pool *pool;     /* NULL: the caller's thread only */
   uint32_t n_threads;
   uint32_t n_values, n_ops, n_inputs, n_outputs, n_buffers;
@@ -62,13 +65,18 @@ struct weft_cpu_run {
   size_t n_work_bytes;
 };
 
-weft_status weft_cpu_compile(const struct weft_host *host, const struct weft_kernels *kernels,
+/** isa: lives as long as the program. precision: WEFT_PRECISION_*. */
+weft_status weft_cpu_compile(const struct weft_host *host, const struct weft_cpu_isa *isa, uint32_t precision,
                              struct weft_setup *setup, const struct weft_plan *plan, struct weft_program **out);
+/** Gives every weight that is read its bytes: packed, converted, or where they lie. 0: no memory. */
+int weft_cpu_weights(struct weft_program *program, const struct weft_plan *plan);
 weft_status weft_cpu_scratch(const struct weft_program *program, const struct weft_compute_limits *limits,
                              uint64_t *n_bytes);
 weft_status weft_cpu_run(const struct weft_program *program, struct weft_compute_run *run);
 void weft_cpu_free(struct weft_program *program);
 
+/** Whether an operation has an implementation. [any thread] */
+int weft_cpu_offers(uint32_t code);
 /** Runs one operation. [the run's thread] */
 void weft_cpu_op(struct weft_cpu_run *run, const struct weft_plan_op *op);
 /** Writes the splits that op derives. */

@@ -7,25 +7,24 @@
 #include <stdlib.h>
 
 static const struct weft_host *the_host;
-static const struct weft_kernels *the_kernels; /* NULL: none chosen, why_none says why */
+static struct weft_cpu_isa the_isa; /* kernels NULL: none chosen, why_none says why */
 static char why_none[256];
 static char fingerprint[64];
 
 static int supports(uint32_t code, uint32_t precision)
 {
-  return the_kernels && precision == WEFT_PRECISION_F32 && ((code >= WEFT_OP_SPLITS_UNIFORM && code <= WEFT_OP_SPLITS_SLICE) ||
-                                             (code >= WEFT_OP_LINEAR && code <= WEFT_OP_ACTIVATION));
+  return precision < WEFT_N_FORMATS && the_isa.products[precision] && weft_cpu_offers(code);
 }
 
 static weft_status compile(struct weft_setup *setup, const struct weft_plan *plan,
                            const struct weft_compute_options *options, struct weft_program **out)
 {
-  if (!the_kernels)
+  if (!the_isa.kernels)
     return the_host->fail(setup, WEFT_BAD_CONFIG, "compute-cpu: %s", why_none);
-  if (options && options->precision != WEFT_PRECISION_F32)
-    return the_host->fail(setup, WEFT_UNSUPPORTED, "compute-cpu: precision %u is not offered; f32 (0) is",
-                          options->precision);
-  return weft_cpu_compile(the_host, the_kernels, setup, plan, out);
+  uint32_t precision = options ? options->precision : WEFT_PRECISION_F32;
+  if (precision >= WEFT_N_FORMATS || !the_isa.products[precision])
+    return the_host->fail(setup, WEFT_UNSUPPORTED, "compute-cpu: precision %u is not offered on this processor", precision);
+  return weft_cpu_compile(the_host, &the_isa, precision, setup, plan, out);
 }
 
 static struct weft_compute table = {
@@ -41,11 +40,11 @@ static struct weft_compute table = {
 weft_status weft_cpu_init(const struct weft_host *host)
 {
   the_host = host;
-  the_kernels = weft_cpu_isa_choose(getenv(WEFT_CPU_ISA_VARIABLE), why_none, sizeof why_none);
-  if (!the_kernels)
+  the_isa = (struct weft_cpu_isa){0};
+  if (!weft_cpu_isa_choose(getenv(WEFT_CPU_ISA_VARIABLE), &the_isa, why_none, sizeof why_none))
     host->log(WEFT_LOG_ERROR, "compute-cpu: %s", why_none);
   snprintf(fingerprint, sizeof fingerprint, "compute-cpu " WEFT_CPU_VERSION " %s",
-           the_kernels ? the_kernels->name : "none");
+           the_isa.kernels ? the_isa.name : "none");
   return WEFT_OK;
 }
 

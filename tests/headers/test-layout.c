@@ -69,7 +69,7 @@ G_STATIC_ASSERT(offsetof(struct weft_output, slots) == sizeof(struct weft_tensor
 G_STATIC_ASSERT(sizeof(struct weft_output) == sizeof(struct weft_tensor) + 48);
 G_STATIC_ASSERT(sizeof(struct weft_port) == 120);
 G_STATIC_ASSERT(sizeof(struct weft_parameter) == 40);
-G_STATIC_ASSERT(sizeof(struct weft_config) == 40);
+G_STATIC_ASSERT(sizeof(struct weft_config) == 48);
 
 int main(int argc, char **argv)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Every kernel of every instruction set against double precision, on random
+ * Every kernel of every instruction set but products (test-products.c) against double precision, on random
  * sizes. Results lie in guarded memory, so that a write beyond them shows.
  */
 #include "host.h"
@@ -57,100 +57,6 @@ static double act_of(double x, int act)
   case WEFT_ACT_SIGMOID: return 1 / (1 + exp(-x));
   default: return x;
   }
-}
-
-/* w: [n, k] into panels, 64-byte aligned. */
-static float *packed(const float *w, size_t n, size_t k)
-{
-  size_t nr = kernels->nr, panels = (n + nr - 1) / nr;
-  float *p = aligned_alloc(64, (panels * nr * k * sizeof *p + 64) / 64 * 64);
-  for (size_t i = 0; i < panels * nr; i++)
-    for (size_t j = 0; j < k; j++)
-      p[i / nr * nr * k + j * nr + i % nr] = i < n ? w[i * k + j] : 0;
-  return p;
-}
-
-struct product {
-  size_t m, n, k, lda, ldc;
-  int act, bias, residual;
-};
-
-/* The error is measured against the terms: a sum, or what an activation leaves of it, may be next to nothing. */
-static void check_product(const struct product *s)
-{
-  float *a = test_normals(s->m * s->lda, 1), *w = test_normals(s->n * s->k, 1 / sqrtf((float)s->k));
-  float *bias = test_normals(s->n, 1), *residual = test_normals(s->m * s->n, 1), *b = packed(w, s->n, s->k);
-  float *c = guarded(s->m * s->ldc);
-  struct weft_gemm g = {.a = a, .b = b, .c = c, .bias = s->bias ? bias : NULL,
-                        .residual = s->residual ? residual : NULL, .lda = s->lda, .ldc = s->ldc, .ld_residual = s->n,
-                        .m = s->m, .n = s->n, .k = s->k, .act = s->act};
-  kernels->gemm(&g);
-  double error = 0, power = 1e-30;
-  for (size_t i = 0; i < s->m; i++) {
-    for (size_t j = 0; j < s->n; j++) {
-      double sum = s->bias ? bias[j] : 0, rest = s->residual ? residual[i * s->n + j] : 0;
-      power += sum * sum + rest * rest;
-      for (size_t k = 0; k < s->k; k++) {
-        double term = (double)a[i * s->lda + k] * w[j * s->k + k];
-        sum += term;
-        power += term * term;
-      }
-      sum = act_of(sum, s->act) + rest;
-      error += (c[i * s->ldc + j] - sum) * (c[i * s->ldc + j] - sum);
-    }
-    for (size_t j = s->n; j < s->ldc; j++)
-      g_assert_true(c[i * s->ldc + j] == GUARD_VALUE);
-  }
-  if (!(error / power <= NMSE_MAX))
-    g_error("gemm %s m %zu n %zu k %zu act %d: NMSE %g", kernels->name, s->m, s->n, s->k, s->act, error / power);
-  guarded_free(c, s->m * s->ldc);
-  free(a), free(w), free(bias), free(residual), free(b);
-}
-
-static void test_gemm_matches(void)
-{
-  for (int round = 0; round < 400; round++) {
-    struct product s = {.m = 1 + test_random(round % 10 ? 13 : 40), .n = 1 + test_random(round % 5 ? 70 : 200),
-                        .k = 1 + test_random(round % 4 ? 90 : 800)};
-    s.lda = s.k + test_random(5);
-    s.ldc = s.n + test_random(5);
-    s.act = (int)test_random(WEFT_N_ACT);
-    s.bias = (int)test_random(2);
-    s.residual = (int)test_random(2);
-    check_product(&s);
-  }
-  for (size_t k = 255; k <= 257; k++)
-    check_product(&(struct product){.m = 13, .n = 33, .k = k, .lda = k, .ldc = 33});
-}
-
-/* A row's bytes are the same whatever stands beside it and however wide the product is cut. */
-static void test_gemm_row_is_independent(void)
-{
-  const size_t m = 41, n = kernels->nr * 3 + 5, k = 300;
-  float *a = test_normals(m * k, 1), *w = test_normals(n * k, 1), *b = packed(w, n, k);
-  float *c = guarded(m * n), *one = guarded(n);
-  kernels->gemm(&(struct weft_gemm){.a = a, .b = b, .c = c, .lda = k, .ldc = n, .m = m, .n = n, .k = k, .act = 1});
-  for (size_t i = 0; i < m; i++) {
-    kernels->gemm(&(struct weft_gemm){.a = a + i * k, .b = b, .c = one, .lda = k, .ldc = n, .m = 1, .n = n, .k = k,
-                                      .act = 1});
-    g_assert_cmpmem(one, n * sizeof *one, c + i * n, n * sizeof *c);
-  }
-  size_t at = kernels->nr;
-  kernels->gemm(&(struct weft_gemm){.a = a, .b = b + at * k, .c = one, .lda = k, .ldc = n, .m = 1, .n = n - at,
-                                    .k = k, .act = 1});
-  g_assert_cmpmem(one, (n - at) * sizeof *one, c + at, (n - at) * sizeof *c);
-  guarded_free(c, m * n);
-  guarded_free(one, n);
-  free(a), free(w), free(b);
-}
-
-static void test_gemm_no_columns_of_k(void)
-{
-  float bias[3] = {1, 2, 3}, c[6];
-  float b[64] = {0};
-  kernels->gemm(&(struct weft_gemm){.a = bias, .b = b, .c = c, .bias = bias, .ldc = 3, .m = 2, .n = 3, .k = 0});
-  for (int i = 0; i < 6; i++)
-    g_assert_cmpfloat(c[i], ==, bias[i % 3]);
 }
 
 static void test_activations_match(void)
@@ -327,22 +233,6 @@ static void test_maps_match(void)
   }
 }
 
-/* NaN and infinity go through; nothing crashes, other rows stay clean. */
-static void test_gemm_nan_stays_in_its_row(void)
-{
-  const size_t m = 9, n = 37, k = 20;
-  float *a = test_normals(m * k, 1), *w = test_normals(n * k, 1), *b = packed(w, n, k), *c = guarded(m * n);
-  a[4 * k + 3] = NAN;
-  a[5 * k + 3] = INFINITY;
-  kernels->gemm(&(struct weft_gemm){.a = a, .b = b, .c = c, .lda = k, .ldc = n, .m = m, .n = n, .k = k, .act = 1});
-  for (size_t i = 0; i < m; i++)
-    for (size_t j = 0; j < n; j++)
-      g_assert_true(i == 4 ? isnan(c[i * n + j]) : i == 5 ? !isfinite(c[i * n + j]) || c[i * n + j] == 0
-                                                          : isfinite(c[i * n + j]));
-  guarded_free(c, m * n);
-  free(a), free(w), free(b);
-}
-
 static void choose_set(gconstpointer data)
 {
   int runs;
@@ -361,30 +251,12 @@ static void run_entry(gconstpointer data)
   entry->test();
 }
 
-static void test_isa_forced(void)
-{
-  char message[256] = "";
-  g_assert_cmpstr(weft_cpu_isa_choose("scalar", message, sizeof message)->name, ==, "scalar");
-  g_assert_null(weft_cpu_isa_choose("sse9", message, sizeof message));
-  g_assert_nonnull(strstr(message, "WEFT_COMPUTE_ISA=sse9"));
-  g_assert_nonnull(weft_cpu_isa_choose(NULL, message, sizeof message));
-  int runs;
-  if (weft_cpu_isa_find("avx512", &runs) && !runs) {
-    g_assert_null(weft_cpu_isa_choose("avx512", message, sizeof message));
-    g_assert_nonnull(strstr(message, "this processor lacks"));
-  }
-}
-
 int main(int argc, char **argv)
 {
   static const struct {
     const char *name;
     void (*test)(void);
   } tests[] = {
-      {"gemm/matches", test_gemm_matches},
-      {"gemm/row_is_independent", test_gemm_row_is_independent},
-      {"gemm/no_columns_of_k", test_gemm_no_columns_of_k},
-      {"gemm/nan_stays_in_its_row", test_gemm_nan_stays_in_its_row},
       {"activations/match", test_activations_match},
       {"activations/extreme", test_activations_extreme},
       {"layer_norm/matches", test_layer_norm_matches},
@@ -396,7 +268,6 @@ int main(int argc, char **argv)
   static struct entry entries[G_N_ELEMENTS(tests) * G_N_ELEMENTS(sets)];
   g_test_init(&argc, &argv, NULL);
   test_seed();
-  g_test_add_func("/kernels/isa/forced", test_isa_forced);
   for (size_t s = 0; s < G_N_ELEMENTS(sets); s++) {
     int runs;
     if (!weft_cpu_isa_find(sets[s], &runs) || !runs) {

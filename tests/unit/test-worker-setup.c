@@ -221,7 +221,7 @@ static void test_wire_round_trip(void)
   const struct weft_attribute attributes[] = {{"modality", "text"}, {"space", ""}};
   const struct weft_parameter parameters[] = {{"beam", "4", 4, 4, WEFT_PARAMETER_INT, 0}, {"name", NULL, 0.5, 0, 0, 0}};
   const struct weft_port port = {"tokens", "left", weft_f32(), 2, {-1, 8}, 1, WEFT_ROWS_BOUNDED, 2, 2, terms, attributes};
-  const struct weft_config config = {"node", parameters, &port, 2, 1, "digest"};
+  const struct weft_config config = {"node", parameters, &port, 2, 1, "digest", 2};
   struct weft_writer writer = {0};
   struct weft_arena arena = {0};
   struct weft_config back;
@@ -237,6 +237,7 @@ static void test_wire_round_trip(void)
   }
   g_assert_cmpstr(back.node_name, ==, "node");
   g_assert_cmpstr(back.model_digest, ==, "digest");
+  g_assert_cmpuint(back.precision, ==, 2);
   g_assert_cmpstr(back.parameters[0].text, ==, "4");
   g_assert_null(back.parameters[1].text);
   g_assert_cmpfloat(back.parameters[1].number, ==, 0.5);

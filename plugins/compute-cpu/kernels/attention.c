@@ -61,11 +61,11 @@ void WEFT_KERNEL(attention)(const struct weft_attention *a)
     if (a->cancel && *(const volatile uint32_t *)a->cancel)
       return;
     size_t rows = a->n - row < BLOCK ? a->n - row : BLOCK;
-    WEFT_KERNEL(gemm)(&(struct weft_gemm){.a = a->q + row * a->ld, .b = keys, .c = scores, .lda = a->ld,
+    WEFT_KERNEL(gemm)(&(struct weft_product){.a = a->q + row * a->ld, .b = keys, .c = scores, .lda = a->ld,
                                           .ldc = ld_scores, .m = rows, .n = a->n, .k = a->d});
     for (size_t r = 0; r < rows; r++)
       WEFT_KERNEL(softmax)(scores + r * ld_scores, scores + r * ld_scores, a->n, a->scale);
-    WEFT_KERNEL(gemm)(&(struct weft_gemm){.a = scores, .b = values, .c = a->out + row * a->ldo, .lda = ld_scores,
+    WEFT_KERNEL(gemm)(&(struct weft_product){.a = scores, .b = values, .c = a->out + row * a->ldo, .lda = ld_scores,
                                           .ldc = a->ldo, .m = rows, .n = a->d, .k = a->n});
   }
 }

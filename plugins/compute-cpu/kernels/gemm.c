@@ -82,13 +82,15 @@ static void (*const tiles[])(const struct tile *t) = {
 #endif
 };
 
+/* Pointers: of the first column. */
 struct epilogue {
   float *c;
-  const float *bias, *residual; /* of the first column */
-  size_t ldc, ld_residual, rows, columns;
+  const float *bias, *multiplier, *residual;
+  size_t ldc, ld_multiplier, ld_residual, rows, columns;
 };
 
-V_INLINE void epilogue_row(float *c, const float *bias, const float *residual, size_t columns, const int act)
+V_INLINE void epilogue_row(float *c, const float *bias, const float *multiplier, const float *residual, size_t columns,
+                           const int act)
 {
   size_t n = 0;
   for (; n + V_LANES <= columns; n += V_LANES) {
@@ -96,6 +98,8 @@ V_INLINE void epilogue_row(float *c, const float *bias, const float *residual, s
     if (bias)
       x = v_add(x, v_load(bias + n));
     x = v_activate(x, act);
+    if (multiplier)
+      x = v_mul(x, v_load(multiplier + n));
     if (residual)
       x = v_add(x, v_load(residual + n));
     v_store(c + n, x);
@@ -106,6 +110,8 @@ V_INLINE void epilogue_row(float *c, const float *bias, const float *residual, s
     if (bias)
       x = v_add(x, v_load_mask(bias + n, m));
     x = v_activate(x, act);
+    if (multiplier)
+      x = v_mul(x, v_load_mask(multiplier + n, m));
     if (residual)
       x = v_add(x, v_load_mask(residual + n, m));
     v_store_mask(c + n, x, m);
@@ -117,33 +123,34 @@ V_INLINE void epilogue_row(float *c, const float *bias, const float *residual, s
   static __attribute__((noinline)) void epilogue_##act(const struct epilogue *e)                                      \
   {                                                                                                                    \
     for (size_t r = 0; r < e->rows; r++)                                                                               \
-      epilogue_row(e->c + r * e->ldc, e->bias, e->residual ? e->residual + r * e->ld_residual : NULL, e->columns, act); \
+      epilogue_row(e->c + r * e->ldc, e->bias, e->multiplier ? e->multiplier + r * e->ld_multiplier : NULL,            \
+                   e->residual ? e->residual + r * e->ld_residual : NULL, e->columns, act);                            \
   }
 
 EPILOGUE(0) EPILOGUE(1) EPILOGUE(2) EPILOGUE(3) EPILOGUE(4) EPILOGUE(5) EPILOGUE(6) EPILOGUE(7)
 static void (*const epilogues[WEFT_N_ACT])(const struct epilogue *e) = {
     epilogue_0, epilogue_1, epilogue_2, epilogue_3, epilogue_4, epilogue_5, epilogue_6, epilogue_7};
 
-static void clear_rows(const struct weft_gemm *g)
+static void clear_rows(const struct weft_product *g)
 {
   for (size_t r = 0; r < g->m; r++)
     memset(g->c + r * g->ldc, 0, g->n * sizeof *g->c);
 }
 
-void WEFT_KERNEL(gemm)(const struct weft_gemm *g)
+void WEFT_KERNEL(gemm)(const struct weft_product *g)
 {
-  int finish = g->bias || g->residual || g->act != WEFT_ACT_NONE;
+  int finish = g->bias || g->multiplier || g->residual || g->act != WEFT_ACT_NONE;
   if (g->k == 0)
     clear_rows(g);
   for (size_t n = 0; n < g->n; n += V_TILE_COLUMNS) {
     size_t columns = g->n - n < V_TILE_COLUMNS ? g->n - n : V_TILE_COLUMNS;
     struct tile t = {.lda = g->lda, .ldc = g->ldc, .columns = columns};
     for (size_t k = 0; k < g->k; k += WEFT_CPU_KC) {
-      t.b = g->b + (n * g->k + k * V_TILE_COLUMNS);
+      t.b = (const float *)g->b + (n * g->k + k * V_TILE_COLUMNS);
       t.k = g->k - k < WEFT_CPU_KC ? g->k - k : WEFT_CPU_KC;
       t.first = k == 0;
       for (size_t m = 0; m < g->m; m += V_TILE_ROWS) {
-        t.a = g->a + m * g->lda + k;
+        t.a = (const float *)g->a + m * g->lda + k;
         t.c = g->c + m * g->ldc + n;
         tiles[g->m - m < V_TILE_ROWS ? g->m - m : V_TILE_ROWS](&t);
       }
@@ -151,8 +158,41 @@ void WEFT_KERNEL(gemm)(const struct weft_gemm *g)
     if (!finish)
       continue;
     struct epilogue e = {.c = g->c + n, .bias = g->bias ? g->bias + n : NULL,
+                         .multiplier = g->multiplier ? g->multiplier + n : NULL,
                          .residual = g->residual ? g->residual + n : NULL, .ldc = g->ldc,
-                         .ld_residual = g->ld_residual, .rows = g->m, .columns = columns};
+                         .ld_multiplier = g->ld_multiplier, .ld_residual = g->ld_residual, .rows = g->m, .columns = columns};
     epilogues[g->act](&e);
   }
 }
+
+/* [k][nr] floats, filled up with zeros. */
+static size_t panel_bytes(size_t k)
+{
+  return k * V_TILE_COLUMNS * sizeof(float);
+}
+
+/* In blocks that fit into the first-level cache, whole lines of both sides. */
+static void pack(void *panel, const float *w, size_t n, size_t k)
+{
+  enum { STEP = 16 };
+  float *to = panel;
+  if (n < V_TILE_COLUMNS)
+    memset(to, 0, panel_bytes(k));
+  for (size_t at = 0; at < k; at += STEP) {
+    size_t end = k - at < STEP ? k : at + STEP;
+    for (size_t j = 0; j < n; j++)
+      for (size_t i = at; i < end; i++)
+        to[i * V_TILE_COLUMNS + j] = w[j * k + i];
+  }
+}
+
+const struct weft_product_kernels WEFT_PRODUCT(f32) = {
+    .name = V_STRING(V_NAME) "-f32",
+    .isa = V_STRING(V_NAME),
+    .format = WEFT_FORMAT_F32,
+    .mr = V_TILE_ROWS,
+    .nr = V_TILE_COLUMNS,
+    .panel_bytes = panel_bytes,
+    .pack = pack,
+    .product = WEFT_KERNEL(gemm),
+};

@@ -15,21 +15,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/** Products add K in blocks of this many, in order. */
-#define WEFT_CPU_KC 256
-
-/** c[m, n] = act(a[m, k] b + bias) + residual, b being packed panels of nr columns. */
-struct weft_gemm {
-  const float *a;
-  const float *b;        /**< [ceil(n / nr)][k][nr], the last panel filled up with zeros; 64-byte aligned */
-  float *c;
-  const float *bias;     /**< [n] or NULL */
-  const float *residual; /**< [m, n] of row stride ld_residual, or NULL */
-  size_t lda, ldc, ld_residual;
-  size_t m, n, k;        /**< k == 0 gives zeros (then bias, act, residual) */
-  int act;               /**< WEFT_ACT_* */
-};
-
 /** One head of one item: out = softmax(q k^T scale) v. Row stride ld for q, k and v, ldo for out. */
 struct weft_attention {
   const float *q, *k, *v;
@@ -43,9 +28,7 @@ struct weft_attention {
 
 struct weft_kernels {
   const char *name;
-  size_t mr, nr; /**< rows and columns of a product's tile */
 
-  void (*gemm)(const struct weft_gemm *g);
   size_t (*attention_bytes)(size_t n, size_t d);
   void (*attention)(const struct weft_attention *a);
   /** y = (x - mean) / sqrt(var + eps) gamma + beta over d; beta may be NULL. */
@@ -62,10 +45,13 @@ struct weft_kernels {
   float (*dot)(const float *a, const float *b, size_t n);
 };
 
+struct weft_product_kernels;
 extern const struct weft_kernels weft_kernels_scalar;
+extern const struct weft_product_kernels weft_product_scalar_f32;
 #if defined(__x86_64__)
 extern const struct weft_kernels weft_kernels_avx2;
 extern const struct weft_kernels weft_kernels_avx512;
+extern const struct weft_product_kernels weft_product_avx2_f32, weft_product_avx512_f32;
 #endif
 
 #endif

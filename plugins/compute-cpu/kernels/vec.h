@@ -9,6 +9,7 @@
 #define WEFT_CPU_VEC_H
 
 #include "kernels.h"
+#include "product.h"
 
 #include <math.h>
 #include <string.h>
@@ -27,7 +28,15 @@
 /** Name of a kernel of this instruction set: weft_avx2_gemm. */
 #define WEFT_KERNEL(name) WEFT_GLUE(V_NAME, name)
 
-void WEFT_KERNEL(gemm)(const struct weft_gemm *g);
+/** Table of products of this instruction set: weft_product_avx2_f32. */
+#define WEFT_PRODUCT2(isa, format) weft_product_##isa##_##format
+#define WEFT_PRODUCT1(isa, format) WEFT_PRODUCT2(isa, format)
+#define WEFT_PRODUCT(format) WEFT_PRODUCT1(V_NAME, format)
+#define V_STRING2(x) #x
+#define V_STRING(x) V_STRING2(x)
+
+void WEFT_KERNEL(gemm)(const struct weft_product *g);
+extern const struct weft_product_kernels WEFT_PRODUCT(f32);
 void WEFT_KERNEL(activate)(float *y, const float *x, size_t n, int act);
 void WEFT_KERNEL(add)(float *y, const float *a, const float *b, size_t n);
 void WEFT_KERNEL(mul)(float *y, const float *a, const float *b, size_t n);

@@ -151,7 +151,12 @@ struct weft_plan {
   const weft_value *outputs;               /**< ROWS that operations write: any of them */
 };
 
+/* How the weights of products are stored and multiplied; everything between them stays f32. */
 #define WEFT_PRECISION_F32 0u
+#define WEFT_PRECISION_BF16 1u /**< weights and rows rounded to bf16, sums in f32 */
+#define WEFT_PRECISION_INT8 2u /**< weights int8 per output channel, rows int8 each by its largest value */
+#define WEFT_PRECISION_INT4 3u /**< weights int4 in groups of 32 along K, rows as for int8 (w4a8) */
+#define WEFT_N_PRECISIONS 4
 
 struct weft_compute_options {
   uint32_t precision; /**< WEFT_PRECISION_* */

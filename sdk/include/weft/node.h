@@ -89,6 +89,7 @@ struct weft_config {
   uint32_t n_inputs;
   const char *model_digest; /**< hex digest of the node's model folder (config, weights, tokenizer,
                                  preprocessing); NULL without a model. Embedding spaces are named after it */
+  uint32_t precision;                      /**< WEFT_PRECISION_* (compute.h) that the pipeline wants of the model */
 };
 
 /** What `ports` answers: borrowed until destroy. Companions stand right in this list, named PORT.ROLE. */

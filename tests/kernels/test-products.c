@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Products of every instruction set and format against double precision, on
+ * random sizes. Results lie in guarded memory, so that a write beyond them shows.
+ */
+#include "host.h"
+#include "isa.h"
+
+#include <glib.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <weft/compute.h>
+
+#define NMSE_MAX 1e-12
+#define GUARD 64
+#define GUARD_VALUE 12345.f
+
+static const struct weft_product_kernels *kernels;
+
+/* n floats behind and before which nothing may be written. */
+static float *guarded(size_t n)
+{
+  float *p = malloc((n + 2 * GUARD) * sizeof *p);
+  for (size_t i = 0; i < n + 2 * GUARD; i++)
+    p[i] = GUARD_VALUE;
+  return p + GUARD;
+}
+
+static void guarded_free(float *p, size_t n)
+{
+  for (size_t i = 0; i < GUARD; i++) {
+    g_assert_true(p[-1 - (ptrdiff_t)i] == GUARD_VALUE);
+    g_assert_true(p[n + i] == GUARD_VALUE);
+  }
+  free(p - GUARD);
+}
+
+static double act_of(double x, int act)
+{
+  switch (act) {
+  case WEFT_ACT_GELU: return .5 * x * erfc(-x / sqrt(2));
+  case WEFT_ACT_GELU_TANH: return .5 * x * (1 + tanh(sqrt(2 / G_PI) * (x + .044715 * x * x * x)));
+  case WEFT_ACT_GELU_QUICK: return x / (1 + exp(-1.702 * x));
+  case WEFT_ACT_RELU: return x > 0 ? x : 0;
+  case WEFT_ACT_SILU: return x / (1 + exp(-x));
+  case WEFT_ACT_TANH: return tanh(x);
+  case WEFT_ACT_SIGMOID: return 1 / (1 + exp(-x));
+  default: return x;
+  }
+}
+
+/* w: [n, k] into panels, as a program holds them. Caller frees. */
+static uint8_t *packed(const float *w, size_t n, size_t k)
+{
+  size_t nr = kernels->nr, n_bytes = kernels->panel_bytes(k), panels = (n + nr - 1) / nr;
+  uint8_t *p = aligned_alloc(64, (panels * n_bytes + 64) / 64 * 64);
+  for (size_t i = 0; i < panels; i++)
+    kernels->pack(p + i * n_bytes, w + i * nr * k, MIN(nr, n - i * nr), k);
+  return p;
+}
+
+struct product {
+  size_t m, n, k, lda, ldc;
+  int act, bias, multiplier, residual;
+};
+
+/* The error is measured against the terms: a sum, or what an activation leaves of it, may be next to nothing. */
+static void check_product(const struct product *s)
+{
+  float *a = test_normals(s->m * s->lda, 1), *w = test_normals(s->n * s->k, 1 / sqrtf((float)s->k));
+  float *bias = test_normals(s->n, 1), *residual = test_normals(s->m * s->n, 1);
+  float *multiplier = test_normals(s->m * s->n, 1);
+  uint8_t *b = packed(w, s->n, s->k);
+  float *c = guarded(s->m * s->ldc);
+  struct weft_product g = {.a = a, .b = b, .c = c, .bias = s->bias ? bias : NULL,
+                           .multiplier = s->multiplier ? multiplier : NULL,
+                           .residual = s->residual ? residual : NULL, .lda = s->lda, .ldc = s->ldc,
+                           .ld_multiplier = s->n, .ld_residual = s->n, .m = s->m, .n = s->n, .k = s->k, .act = s->act};
+  kernels->product(&g);
+  double error = 0, power = 1e-30;
+  for (size_t i = 0; i < s->m; i++) {
+    for (size_t j = 0; j < s->n; j++) {
+      double sum = s->bias ? bias[j] : 0, rest = s->residual ? residual[i * s->n + j] : 0;
+      power += sum * sum + rest * rest;
+      for (size_t k = 0; k < s->k; k++) {
+        double term = (double)a[i * s->lda + k] * w[j * s->k + k];
+        sum += term;
+        power += term * term;
+      }
+      sum = act_of(sum, s->act) * (s->multiplier ? multiplier[i * s->n + j] : 1) + rest;
+      error += (c[i * s->ldc + j] - sum) * (c[i * s->ldc + j] - sum);
+    }
+    for (size_t j = s->n; j < s->ldc; j++)
+      g_assert_true(c[i * s->ldc + j] == GUARD_VALUE);
+  }
+  if (!(error / power <= NMSE_MAX))
+    g_error("product %s m %zu n %zu k %zu act %d: NMSE %g", kernels->name, s->m, s->n, s->k, s->act, error / power);
+  guarded_free(c, s->m * s->ldc);
+  free(a), free(w), free(bias), free(multiplier), free(residual), free(b);
+}
+
+static void test_product_matches(void)
+{
+  for (int round = 0; round < 400; round++) {
+    struct product s = {.m = 1 + test_random(round % 10 ? 13 : 40), .n = 1 + test_random(round % 5 ? 70 : 200),
+                        .k = 1 + test_random(round % 4 ? 90 : 800)};
+    s.lda = s.k + test_random(5);
+    s.ldc = s.n + test_random(5);
+    s.act = (int)test_random(WEFT_N_ACT);
+    s.bias = (int)test_random(2);
+    s.multiplier = (int)test_random(2);
+    s.residual = (int)test_random(2);
+    check_product(&s);
+  }
+  for (size_t k = 255; k <= 257; k++)
+    check_product(&(struct product){.m = 13, .n = 33, .k = k, .lda = k, .ldc = 33});
+}
+
+/* A row's bytes are the same whatever stands beside it and however wide the product is cut. */
+static void test_product_row_is_independent(void)
+{
+  const size_t m = 41, n = kernels->nr * 3 + 5, k = 300;
+  float *a = test_normals(m * k, 1), *w = test_normals(n * k, 1), *c = guarded(m * n), *one = guarded(n);
+  uint8_t *b = packed(w, n, k);
+  kernels->product(&(struct weft_product){.a = a, .b = b, .c = c, .lda = k, .ldc = n, .m = m, .n = n, .k = k, .act = 1});
+  for (size_t i = 0; i < m; i++) {
+    kernels->product(&(struct weft_product){.a = a + i * k, .b = b, .c = one, .lda = k, .ldc = n, .m = 1, .n = n, .k = k,
+                                      .act = 1});
+    g_assert_cmpmem(one, n * sizeof *one, c + i * n, n * sizeof *c);
+  }
+  size_t at = kernels->nr;
+  kernels->product(&(struct weft_product){.a = a, .b = b + kernels->panel_bytes(k), .c = one, .lda = k, .ldc = n, .m = 1, .n = n - at,
+                                    .k = k, .act = 1});
+  g_assert_cmpmem(one, (n - at) * sizeof *one, c + at, (n - at) * sizeof *c);
+  guarded_free(c, m * n);
+  guarded_free(one, n);
+  free(a), free(w), free(b);
+}
+
+static void test_product_no_columns_of_k(void)
+{
+  float bias[3] = {1, 2, 3}, c[6];
+  float b[64] = {0};
+  kernels->product(&(struct weft_product){.a = bias, .b = b, .c = c, .bias = bias, .ldc = 3, .m = 2, .n = 3, .k = 0});
+  for (int i = 0; i < 6; i++)
+    g_assert_cmpfloat(c[i], ==, bias[i % 3]);
+}
+
+/* NaN and infinity go through; nothing crashes, other rows stay clean. */
+static void test_product_nan_stays_in_its_row(void)
+{
+  const size_t m = 9, n = 37, k = 20;
+  float *a = test_normals(m * k, 1), *w = test_normals(n * k, 1), *c = guarded(m * n);
+  uint8_t *b = packed(w, n, k);
+  a[4 * k + 3] = NAN;
+  a[5 * k + 3] = INFINITY;
+  kernels->product(&(struct weft_product){.a = a, .b = b, .c = c, .lda = k, .ldc = n, .m = m, .n = n, .k = k, .act = 1});
+  for (size_t i = 0; i < m; i++)
+    for (size_t j = 0; j < n; j++)
+      g_assert_true(i == 4 ? isnan(c[i * n + j]) : i == 5 ? !isfinite(c[i * n + j]) || c[i * n + j] == 0
+                                                          : isfinite(c[i * n + j]));
+  guarded_free(c, m * n);
+  free(a), free(w), free(b);
+}
+
+static void test_isa_forced(void)
+{
+  char message[256] = "";
+  struct weft_cpu_isa isa;
+  g_assert_true(weft_cpu_isa_choose("scalar", &isa, message, sizeof message));
+  g_assert_cmpstr(isa.name, ==, "scalar");
+  g_assert_cmpstr(isa.products[WEFT_FORMAT_F32]->name, ==, "scalar-f32");
+  g_assert_false(weft_cpu_isa_choose("sse9", &isa, message, sizeof message));
+  g_assert_nonnull(strstr(message, "WEFT_COMPUTE_ISA=sse9"));
+  g_assert_nonnull(strstr(message, "(scalar"));
+  g_assert_true(weft_cpu_isa_choose(NULL, &isa, message, sizeof message));
+  int runs;
+  if (weft_cpu_isa_find("avx512", &runs) && !runs) {
+    g_assert_false(weft_cpu_isa_choose("avx512", &isa, message, sizeof message));
+    g_assert_nonnull(strstr(message, "this processor lacks"));
+  }
+}
+
+struct entry {
+  const struct weft_product_kernels *kernels;
+  void (*test)(void);
+};
+
+static void run_entry(gconstpointer data)
+{
+  const struct entry *entry = data;
+  kernels = entry->kernels;
+  entry->test();
+}
+
+int main(int argc, char **argv)
+{
+  static const struct {
+    const char *name;
+    void (*test)(void);
+  } tests[] = {
+      {"matches", test_product_matches},
+      {"row_is_independent", test_product_row_is_independent},
+      {"no_columns_of_k", test_product_no_columns_of_k},
+      {"nan_stays_in_its_row", test_product_nan_stays_in_its_row},
+  };
+  g_test_init(&argc, &argv, NULL);
+  test_seed();
+  g_test_add_func("/products/isa/forced", test_isa_forced);
+  int runs;
+  const struct weft_product_kernels *product;
+  for (size_t p = 0; (product = weft_cpu_product_at(p, &runs)); p++) {
+    if (!runs) {
+      g_print("# %s: skipped, this processor lacks it\n", product->name);
+      continue;
+    }
+    for (size_t i = 0; i < G_N_ELEMENTS(tests); i++) {
+      struct entry *entry = g_new(struct entry, 1);
+      *entry = (struct entry){product, tests[i].test};
+      char *path = g_strdup_printf("/products/%s/%s", product->name, tests[i].name);
+      g_test_add_data_func_full(path, entry, run_entry, g_free);
+      g_free(path);
+    }
+  }
+  return g_test_run();
+}
