@@ -7,6 +7,20 @@
 /* Rows of a product's task: they stay in the second-level cache while panels pass. */
 #define TASK_ROWS 84
 
+const struct weft_product_kernels *weft_cpu_product_for(const struct weft_cpu_isa *isa, uint32_t precision)
+{
+  while (precision > WEFT_FORMAT_F32 && !isa->products[precision])
+    precision--;
+  return isa->products[precision];
+}
+
+uint64_t weft_cpu_linear_bytes(const struct weft_program *program, const struct weft_plan_op *op, int64_t n_rows)
+{
+  const struct weft_product_kernels *product = program->values[op->inputs[1]].product;
+  uint64_t rows = n_rows < TASK_ROWS ? (uint64_t)n_rows : TASK_ROWS;
+  return product->prepare ? rows * product->row_bytes(program->values[op->inputs[0]].width) : 0;
+}
+
 static void linear_task(void *arg, uint32_t task, void *work)
 {
   const struct weft_cpu_task *t = arg;
@@ -18,6 +32,10 @@ static void linear_task(void *arg, uint32_t task, void *work)
                         .bias = bias ? bias + column : NULL, .residual = residual ? residual + row * n + column : NULL,
                         .lda = k, .ldc = n, .ld_residual = n, .m = weft_cpu_smaller(t->step, t->n_rows - row),
                         .n = weft_cpu_smaller(t->columns, n - column), .k = k, .act = (int)t->op->ints[0]};
+  if (w->product->prepare) {
+    w->product->prepare(work, g.a, k, g.m, k);
+    g.a = work;
+  }
   w->product->product(&g);
 }
 

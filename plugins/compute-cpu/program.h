@@ -68,6 +68,8 @@ struct weft_cpu_run {
 /** isa: lives as long as the program. precision: WEFT_PRECISION_*. */
 weft_status weft_cpu_compile(const struct weft_host *host, const struct weft_cpu_isa *isa, uint32_t precision,
                              struct weft_setup *setup, const struct weft_plan *plan, struct weft_program **out);
+/** The products of a weight at a precision: of that format, or of the next better one that this processor has. [any thread] */
+const struct weft_product_kernels *weft_cpu_product_for(const struct weft_cpu_isa *isa, uint32_t precision);
 /** Gives every weight that is read its bytes: packed, converted, or where they lie. 0: no memory. */
 int weft_cpu_weights(struct weft_program *program, const struct weft_plan *plan);
 weft_status weft_cpu_scratch(const struct weft_program *program, const struct weft_compute_limits *limits,
@@ -79,6 +81,8 @@ void weft_cpu_free(struct weft_program *program);
 int weft_cpu_offers(uint32_t code);
 /** Runs one operation. [the run's thread] */
 void weft_cpu_op(struct weft_cpu_run *run, const struct weft_plan_op *op);
+/** Working memory of a thread that a product of n_rows rows needs. */
+uint64_t weft_cpu_linear_bytes(const struct weft_program *program, const struct weft_plan_op *op, int64_t n_rows);
 /** Writes the splits that op derives. */
 void weft_cpu_splits_op(struct weft_cpu_run *run, const struct weft_plan_op *op);
 

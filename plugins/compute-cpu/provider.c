@@ -22,8 +22,9 @@ static weft_status compile(struct weft_setup *setup, const struct weft_plan *pla
   if (!the_isa.kernels)
     return the_host->fail(setup, WEFT_BAD_CONFIG, "compute-cpu: %s", why_none);
   uint32_t precision = options ? options->precision : WEFT_PRECISION_F32;
-  if (precision >= WEFT_N_FORMATS || !the_isa.products[precision])
-    return the_host->fail(setup, WEFT_UNSUPPORTED, "compute-cpu: precision %u is not offered on this processor", precision);
+  if (precision >= WEFT_N_FORMATS)
+    return the_host->fail(setup, WEFT_UNSUPPORTED, "compute-cpu: precision %u is not known; the highest is %u", precision,
+                          WEFT_N_FORMATS - 1u);
   return weft_cpu_compile(the_host, &the_isa, precision, setup, plan, out);
 }
 

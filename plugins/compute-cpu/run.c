@@ -26,10 +26,15 @@ static uint64_t work_bytes(const struct weft_program *program, int64_t n_items, 
   uint64_t most = 0;
   for (uint32_t o = 0; o < program->n_ops; o++) {
     const struct weft_plan_op *op = &program->ops[o];
-    if (op->code != WEFT_OP_ATTENTION && op->code != WEFT_OP_ATTENTION_POOL)
+    if (op->code != WEFT_OP_ATTENTION && op->code != WEFT_OP_ATTENTION_POOL && op->code != WEFT_OP_LINEAR)
       continue;
     const struct weft_cpu_value *x = &program->values[op->inputs[0]];
     int64_t n = rows_of(rows, n_items, x->splits);
+    if (op->code == WEFT_OP_LINEAR) {
+      uint64_t prepared = weft_cpu_linear_bytes(program, op, n);
+      most = prepared > most ? prepared : most;
+      continue;
+    }
     int64_t item_max = x->splits == WEFT_NO_VALUE ? 1 : program->values[x->splits].rows_max;
     if (n > item_max)
       n = item_max;

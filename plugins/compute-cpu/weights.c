@@ -86,7 +86,7 @@ static size_t place_weights(struct weft_program *program, const struct weft_plan
                             uint8_t *to)
 {
   size_t at = 0;
-  const struct weft_product_kernels *product = program->isa->products[program->precision];
+  const struct weft_product_kernels *product = weft_cpu_product_for(program->isa, program->precision);
   for (uint32_t v = 0; v < plan->n_values; v++) {
     if (!uses[v])
       continue;
@@ -142,7 +142,7 @@ static size_t block_floats(const struct weft_program *program, const struct weft
     if (!(uses[v] & 2) || readable(&plan->weights[plan->values[v].weight]))
       continue;
     size_t k = program->values[v].n_elements / (size_t)plan->values[v].dims[0];
-    size_t n = k * program->isa->products[program->precision]->nr;
+    size_t n = k * weft_cpu_product_for(program->isa, program->precision)->nr;
     most = n > most ? n : most;
   }
   return most;

@@ -37,15 +37,20 @@ static void note_failure(void *data, uint32_t slot, weft_status status, const ch
   g_strlcpy(s->failed_message, message, sizeof s->failed_message);
 }
 
-static struct weft_program *compile(const struct model *model, const char *isa, uint32_t n_threads)
+static struct weft_program *compile_at(const struct model *model, const char *isa, uint32_t n_threads, uint32_t precision)
 {
   struct weft_program *program = NULL;
   g_setenv("WEFT_COMPUTE_ISA", isa, TRUE);
   g_assert_cmpint(weft_cpu_init(test_host(n_threads)), ==, WEFT_OK);
-  weft_status status = compute->compile(NULL, model->plan, &(struct weft_compute_options){0}, &program);
+  weft_status status = compute->compile(NULL, model->plan, &(struct weft_compute_options){.precision = precision}, &program);
   if (status != WEFT_OK)
     g_error("%s: %s", model->name, test_host_message());
   return program;
+}
+
+static struct weft_program *compile(const struct model *model, const char *isa, uint32_t n_threads)
+{
+  return compile_at(model, isa, n_threads, WEFT_PRECISION_F32);
 }
 
 static uint64_t scratch_for(const struct weft_program *program, const struct model *model, const struct batch *batch)
@@ -166,6 +171,41 @@ static void test_compute_layers_match(void)
   each_model(check_layers);
 }
 
+/* Last outputs at every precision: noise to signal, with the loss of formats adding up over two blocks of random layers. */
+static void check_precisions(const struct model *model, const char *isa)
+{
+  static const double bars[WEFT_N_PRECISIONS] = {1e-9, 1e-3, 1e-2, .2};
+  struct batch batch;
+  batch_random(&batch, model, 5);
+  struct reference expected;
+  reference_run(&expected, model->plan, batch.n_items, batch.inputs);
+  for (uint32_t precision = 0; precision < WEFT_N_PRECISIONS; precision++) {
+    struct weft_program *program = compile_at(model, isa, 2, precision);
+    struct session s;
+    session_init(&s, model, program, &batch);
+    g_assert_cmpint(compute->run(program, &s.run), ==, WEFT_OK);
+    uint32_t o = model->plan->n_outputs - 1;
+    weft_value v = model->plan->outputs[o];
+    size_t n = (size_t)(expected.n_rows[v] * model->plan->values[v].dims[1]);
+    double power = 0, noise = 0;
+    for (size_t k = 0; k < n; k++) {
+      power += expected.data[v][k] * expected.data[v][k];
+      noise += pow(s.values[o][k] - expected.data[v][k], 2);
+    }
+    if (!(noise <= bars[precision] * power))
+      g_error("%s %s, precision %u: noise to signal %g", model->name, isa, precision, noise / power);
+    session_clear(&s);
+    compute->free(program);
+  }
+  reference_clear(&expected);
+  batch_clear(&batch);
+}
+
+static void test_compute_precisions(void)
+{
+  each_model(check_precisions);
+}
+
 /* Rows of one item in an output: where they begin, and how many floats. */
 static const float *item_rows(const struct session *s, uint32_t output, uint32_t item, size_t *n)
 {
@@ -176,13 +216,14 @@ static const float *item_rows(const struct session *s, uint32_t output, uint32_t
   return s->values[output] + begin * v->dims[1];
 }
 
-static void check_same_bytes(const struct model *model, const char *isa)
+static void same_bytes_at(const struct model *model, const char *isa, uint32_t precision)
 {
   const uint32_t n_all = 24;
   struct batch all;
   struct session whole;
   batch_random(&all, model, n_all);
-  struct weft_program *programs[] = {compile(model, isa, 1), compile(model, isa, 2), compile(model, isa, 4)};
+  struct weft_program *programs[] = {compile_at(model, isa, 1, precision), compile_at(model, isa, 2, precision),
+                                     compile_at(model, isa, 4, precision)};
   session_init(&whole, model, programs[0], &all);
   g_assert_cmpint(compute->run(programs[0], &whole.run), ==, WEFT_OK);
   for (uint32_t round = 0; round < 12; round++) {
@@ -203,7 +244,8 @@ static void check_same_bytes(const struct model *model, const char *isa)
         size_t n, m;
         const float *found = item_rows(&part, o, i, &n), *expected = item_rows(&whole, o, which[i], &m);
         if (n != m || memcmp(found, expected, n * sizeof *found) != 0)
-          g_error("%s %s: output %u of an item differs in a batch of %u", model->name, isa, o, n_items);
+          g_error("%s %s, precision %u: output %u of an item differs in a batch of %u", model->name, isa, precision, o,
+                  n_items);
       }
     session_clear(&part);
     batch_clear(&some);
@@ -212,6 +254,12 @@ static void check_same_bytes(const struct model *model, const char *isa)
   batch_clear(&all);
   for (size_t i = 0; i < G_N_ELEMENTS(programs); i++)
     compute->free(programs[i]);
+}
+
+static void check_same_bytes(const struct model *model, const char *isa)
+{
+  for (uint32_t precision = 0; precision < WEFT_N_PRECISIONS; precision++)
+    same_bytes_at(model, isa, precision);
 }
 
 static void test_compute_same_bytes(void)
@@ -541,7 +589,7 @@ static void test_compute_offers(void)
   g_setenv("WEFT_COMPUTE_ISA", "scalar", TRUE);
   weft_cpu_init(test_host(1));
   g_assert_cmpstr(compute->fingerprint, ==, "compute-cpu 0.1.0 scalar");
-  g_assert_cmpint(compute->compile(NULL, model.plan, &(struct weft_compute_options){.precision = 1}, &program), ==,
+  g_assert_cmpint(compute->compile(NULL, model.plan, &(struct weft_compute_options){.precision = WEFT_N_PRECISIONS}, &program), ==,
                   WEFT_UNSUPPORTED);
   model_clear(&model);
 }
@@ -552,6 +600,7 @@ int main(int argc, char **argv)
   test_seed();
   compute = weft_cpu_table();
   g_test_add_func("/compute/layers_match", test_compute_layers_match);
+  g_test_add_func("/compute/precisions", test_compute_precisions);
   g_test_add_func("/compute/same_bytes", test_compute_same_bytes);
   g_test_add_func("/compute/bad_id_fails_its_item", test_compute_bad_id_fails_its_item);
   g_test_add_func("/compute/positions_at_and_beyond_the_limit", test_compute_positions_at_and_beyond_the_limit);
