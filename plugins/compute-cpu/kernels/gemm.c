@@ -82,55 +82,6 @@ static void (*const tiles[])(const struct tile *t) = {
 #endif
 };
 
-/* Pointers: of the first column. */
-struct epilogue {
-  float *c;
-  const float *bias, *multiplier, *residual;
-  size_t ldc, ld_multiplier, ld_residual, rows, columns;
-};
-
-V_INLINE void epilogue_row(float *c, const float *bias, const float *multiplier, const float *residual, size_t columns,
-                           const int act)
-{
-  size_t n = 0;
-  for (; n + V_LANES <= columns; n += V_LANES) {
-    vf x = v_load(c + n);
-    if (bias)
-      x = v_add(x, v_load(bias + n));
-    x = v_activate(x, act);
-    if (multiplier)
-      x = v_mul(x, v_load(multiplier + n));
-    if (residual)
-      x = v_add(x, v_load(residual + n));
-    v_store(c + n, x);
-  }
-  if (n < columns) {
-    vmask m = v_mask(columns - n);
-    vf x = v_load_mask(c + n, m);
-    if (bias)
-      x = v_add(x, v_load_mask(bias + n, m));
-    x = v_activate(x, act);
-    if (multiplier)
-      x = v_mul(x, v_load_mask(multiplier + n, m));
-    if (residual)
-      x = v_add(x, v_load_mask(residual + n, m));
-    v_store_mask(c + n, x, m);
-  }
-}
-
-/* Out of line, one for each activation: inlined into the tile they cost it its registers. */
-#define EPILOGUE(act)                                                                                                  \
-  static __attribute__((noinline)) void epilogue_##act(const struct epilogue *e)                                      \
-  {                                                                                                                    \
-    for (size_t r = 0; r < e->rows; r++)                                                                               \
-      epilogue_row(e->c + r * e->ldc, e->bias, e->multiplier ? e->multiplier + r * e->ld_multiplier : NULL,            \
-                   e->residual ? e->residual + r * e->ld_residual : NULL, e->columns, act);                            \
-  }
-
-EPILOGUE(0) EPILOGUE(1) EPILOGUE(2) EPILOGUE(3) EPILOGUE(4) EPILOGUE(5) EPILOGUE(6) EPILOGUE(7)
-static void (*const epilogues[WEFT_N_ACT])(const struct epilogue *e) = {
-    epilogue_0, epilogue_1, epilogue_2, epilogue_3, epilogue_4, epilogue_5, epilogue_6, epilogue_7};
-
 static void clear_rows(const struct weft_product *g)
 {
   for (size_t r = 0; r < g->m; r++)
@@ -139,7 +90,7 @@ static void clear_rows(const struct weft_product *g)
 
 void WEFT_KERNEL(gemm)(const struct weft_product *g)
 {
-  int finish = g->bias || g->multiplier || g->residual || g->act != WEFT_ACT_NONE;
+  int finish = weft_product_finishes(g);
   if (g->k == 0)
     clear_rows(g);
   for (size_t n = 0; n < g->n; n += V_TILE_COLUMNS) {
@@ -155,13 +106,8 @@ void WEFT_KERNEL(gemm)(const struct weft_product *g)
         tiles[g->m - m < V_TILE_ROWS ? g->m - m : V_TILE_ROWS](&t);
       }
     }
-    if (!finish)
-      continue;
-    struct epilogue e = {.c = g->c + n, .bias = g->bias ? g->bias + n : NULL,
-                         .multiplier = g->multiplier ? g->multiplier + n : NULL,
-                         .residual = g->residual ? g->residual + n : NULL, .ldc = g->ldc,
-                         .ld_multiplier = g->ld_multiplier, .ld_residual = g->ld_residual, .rows = g->m, .columns = columns};
-    epilogues[g->act](&e);
+    if (finish)
+      WEFT_KERNEL(epilogue)(g, 0, g->m, n, columns);
   }
 }
 
