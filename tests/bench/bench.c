@@ -67,25 +67,40 @@ static double fma_round_plain(float *sink)
   return 1000.0 * 12 * 2;
 }
 
-double bench_peak(void)
+static double rate_of(double (*fma_round)(float *), double at_least)
 {
-  double (*fma_round)(float *) = fma_round_plain;
-#if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx512f"))
-    fma_round = fma_round_avx512;
-  else if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-    fma_round = fma_round_avx2;
-#endif
   static volatile float keep;
   float sink = 0;
   double flops = 0, begin = bench_now(), seconds;
   do {
     flops += fma_round(&sink);
     seconds = bench_now() - begin;
-  } while (seconds < 0.02);
+  } while (seconds < at_least);
   keep = sink;
   (void)keep;
   return flops / seconds * 1e-9;
+}
+
+double bench_peak_of(const char *isa, double seconds)
+{
+#if defined(__x86_64__)
+  if (!strncmp(isa, "avx512", 6) || !strncmp(isa, "amx", 3))
+    return rate_of(fma_round_avx512, seconds);
+  if (!strncmp(isa, "avx", 3))
+    return rate_of(fma_round_avx2, seconds);
+#endif
+  return rate_of(fma_round_plain, seconds);
+}
+
+double bench_peak(void)
+{
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx512f"))
+    return bench_peak_of("avx512", 0.02);
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+    return bench_peak_of("avx2", 0.02);
+#endif
+  return bench_peak_of("scalar", 0.02);
 }
 
 const char *bench_cpu(void)

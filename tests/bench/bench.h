@@ -32,6 +32,8 @@ struct bench_result {
 double bench_now(void);
 /** GFLOP/s of one thread's f32 FMA in a loop of 20 ms: what the machine gives in this minute. */
 double bench_peak(void);
+/** The same for that long, in the instructions of a set: `isa` begins with its name ("avx2-f32"). */
+double bench_peak_of(const char *isa, double seconds);
 /** Name of the processor: borrowed for good. */
 const char *bench_cpu(void);
 /** Whether --quick is among the arguments. */

@@ -3,6 +3,7 @@
  * Products of every instruction set and format against double precision, on
  * random sizes. Results lie in guarded memory, so that a write beyond them shows.
  */
+#include "formats.h"
 #include "host.h"
 #include "isa.h"
 
@@ -12,7 +13,6 @@
 #include <string.h>
 #include <weft/compute.h>
 
-#define NMSE_MAX 1e-12
 #define GUARD 64
 #define GUARD_VALUE 12345.f
 
@@ -50,16 +50,6 @@ static double act_of(double x, int act)
   }
 }
 
-/* w: [n, k] into panels, as a program holds them. Caller frees. */
-static uint8_t *packed(const float *w, size_t n, size_t k)
-{
-  size_t nr = kernels->nr, n_bytes = kernels->panel_bytes(k), panels = (n + nr - 1) / nr;
-  uint8_t *p = aligned_alloc(64, (panels * n_bytes + 64) / 64 * 64);
-  for (size_t i = 0; i < panels; i++)
-    kernels->pack(p + i * n_bytes, w + i * nr * k, MIN(nr, n - i * nr), k);
-  return p;
-}
-
 struct product {
   size_t m, n, k, lda, ldc;
   int act, bias, multiplier, residual;
@@ -71,13 +61,18 @@ static void check_product(const struct product *s)
   float *a = test_normals(s->m * s->lda, 1), *w = test_normals(s->n * s->k, 1 / sqrtf((float)s->k));
   float *bias = test_normals(s->n, 1), *residual = test_normals(s->m * s->n, 1);
   float *multiplier = test_normals(s->m * s->n, 1);
-  uint8_t *b = packed(w, s->n, s->k);
+  const struct test_format *format = test_format(kernels->format);
+  uint8_t *b = test_packed(kernels, w, s->n, s->k);
+  /* rows are read as they lie, at any stride, or prepared */
+  void *rows = kernels->prepare ? test_prepared(kernels, a, s->lda, s->m, s->k) : NULL;
   float *c = guarded(s->m * s->ldc);
-  struct weft_product g = {.a = a, .b = b, .c = c, .bias = s->bias ? bias : NULL,
+  struct weft_product g = {.a = rows ? rows : a, .b = b, .c = c, .bias = s->bias ? bias : NULL,
                            .multiplier = s->multiplier ? multiplier : NULL,
                            .residual = s->residual ? residual : NULL, .lda = s->lda, .ldc = s->ldc,
                            .ld_multiplier = s->n, .ld_residual = s->n, .m = s->m, .n = s->n, .k = s->k, .act = s->act};
   kernels->product(&g);
+  format->rows(a, s->lda, s->m, s->k);
+  format->weights(w, s->n, s->k);
   double error = 0, power = 1e-30;
   for (size_t i = 0; i < s->m; i++) {
     for (size_t j = 0; j < s->n; j++) {
@@ -94,10 +89,10 @@ static void check_product(const struct product *s)
     for (size_t j = s->n; j < s->ldc; j++)
       g_assert_true(c[i * s->ldc + j] == GUARD_VALUE);
   }
-  if (!(error / power <= NMSE_MAX))
+  if (!(error / power <= format->nmse_max))
     g_error("product %s m %zu n %zu k %zu act %d: NMSE %g", kernels->name, s->m, s->n, s->k, s->act, error / power);
   guarded_free(c, s->m * s->ldc);
-  free(a), free(w), free(bias), free(multiplier), free(residual), free(b);
+  free(a), free(w), free(bias), free(multiplier), free(residual), free(b), free(rows);
 }
 
 static void test_product_matches(void)
@@ -120,31 +115,47 @@ static void test_product_matches(void)
 /* A row's bytes are the same whatever stands beside it and however wide the product is cut. */
 static void test_product_row_is_independent(void)
 {
-  const size_t m = 41, n = kernels->nr * 3 + 5, k = 300;
-  float *a = test_normals(m * k, 1), *w = test_normals(n * k, 1), *c = guarded(m * n), *one = guarded(n);
-  uint8_t *b = packed(w, n, k);
-  kernels->product(&(struct weft_product){.a = a, .b = b, .c = c, .lda = k, .ldc = n, .m = m, .n = n, .k = k, .act = 1});
+  const size_t m = 41, n = kernels->nr * 3 + 5, k = 300 + test_random(300), row_bytes = test_row_bytes(kernels, k);
+  float *a = test_normals(m * k, 1), *w = test_normals(n * k, 1), *c = guarded(m * n), *some = guarded(m * n);
+  uint8_t *b = test_packed(kernels, w, n, k), *rows = test_prepared(kernels, a, k, m, k);
+  struct weft_product whole = {.a = rows, .b = b, .c = c, .lda = k, .ldc = n, .m = m, .n = n, .k = k, .act = 1};
+  kernels->product(&whole);
   for (size_t i = 0; i < m; i++) {
-    kernels->product(&(struct weft_product){.a = a + i * k, .b = b, .c = one, .lda = k, .ldc = n, .m = 1, .n = n, .k = k,
-                                      .act = 1});
-    g_assert_cmpmem(one, n * sizeof *one, c + i * n, n * sizeof *c);
+    struct weft_product g = whole;
+    g.a = rows + i * row_bytes;
+    g.c = some;
+    g.m = 1 + (i % 3 ? 0 : test_random((uint32_t)(m - i)));
+    kernels->product(&g);
+    g_assert_cmpmem(some, g.m * n * sizeof *some, c + i * n, g.m * n * sizeof *c);
+    /* the rows prepared alone, too */
+    uint8_t *alone = test_prepared(kernels, a + i * k, k, 1, k);
+    g_assert_cmpmem(alone, row_bytes, rows + i * row_bytes, row_bytes);
+    free(alone);
   }
-  size_t at = kernels->nr;
-  kernels->product(&(struct weft_product){.a = a, .b = b + kernels->panel_bytes(k), .c = one, .lda = k, .ldc = n, .m = 1, .n = n - at,
-                                    .k = k, .act = 1});
-  g_assert_cmpmem(one, (n - at) * sizeof *one, c + at, (n - at) * sizeof *c);
+  for (size_t panel = 1; panel < 4; panel++) {
+    struct weft_product g = whole;
+    size_t at = panel * kernels->nr;
+    g.b = b + panel * kernels->panel_bytes(k);
+    g.c = some;
+    g.m = 1 + test_random((uint32_t)m);
+    g.n = 1 + test_random((uint32_t)(n - at));
+    kernels->product(&g);
+    for (size_t i = 0; i < g.m; i++)
+      g_assert_cmpmem(some + i * n, g.n * sizeof *some, c + i * n + at, g.n * sizeof *c);
+  }
   guarded_free(c, m * n);
-  guarded_free(one, n);
-  free(a), free(w), free(b);
+  guarded_free(some, m * n);
+  free(a), free(w), free(b), free(rows);
 }
 
 static void test_product_no_columns_of_k(void)
 {
   float bias[3] = {1, 2, 3}, c[6];
-  float b[64] = {0};
-  kernels->product(&(struct weft_product){.a = bias, .b = b, .c = c, .bias = bias, .ldc = 3, .m = 2, .n = 3, .k = 0});
+  void *b = test_packed(kernels, bias, 3, 0), *rows = test_prepared(kernels, bias, 0, 2, 0);
+  kernels->product(&(struct weft_product){.a = rows, .b = b, .c = c, .bias = bias, .ldc = 3, .m = 2, .n = 3, .k = 0});
   for (int i = 0; i < 6; i++)
     g_assert_cmpfloat(c[i], ==, bias[i % 3]);
+  free(b), free(rows);
 }
 
 /* NaN and infinity go through; nothing crashes, other rows stay clean. */
@@ -152,16 +163,17 @@ static void test_product_nan_stays_in_its_row(void)
 {
   const size_t m = 9, n = 37, k = 20;
   float *a = test_normals(m * k, 1), *w = test_normals(n * k, 1), *c = guarded(m * n);
-  uint8_t *b = packed(w, n, k);
+  uint8_t *b = test_packed(kernels, w, n, k);
   a[4 * k + 3] = NAN;
   a[5 * k + 3] = INFINITY;
-  kernels->product(&(struct weft_product){.a = a, .b = b, .c = c, .lda = k, .ldc = n, .m = m, .n = n, .k = k, .act = 1});
+  void *rows = test_prepared(kernels, a, k, m, k);
+  kernels->product(&(struct weft_product){.a = rows, .b = b, .c = c, .lda = k, .ldc = n, .m = m, .n = n, .k = k, .act = 1});
   for (size_t i = 0; i < m; i++)
     for (size_t j = 0; j < n; j++)
       g_assert_true(i == 4 ? isnan(c[i * n + j]) : i == 5 ? !isfinite(c[i * n + j]) || c[i * n + j] == 0
                                                           : isfinite(c[i * n + j]));
   guarded_free(c, m * n);
-  free(a), free(w), free(b);
+  free(a), free(w), free(b), free(rows);
 }
 
 static void test_isa_forced(void)

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "formats.h"
+
+#include <glib.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void same_weights(float *w, size_t n, size_t k)
+{
+}
+
+static void same_rows(float *a, size_t lda, size_t m, size_t k)
+{
+}
+
+/* To eight bits of mantissa, nearest, ties to even: by arithmetic, not by bits as the kernels do it. */
+static float bf16_of(float x)
+{
+  if (!isfinite(x) || x == 0)
+    return x;
+  int exponent;
+  double mantissa = frexp(x, &exponent);
+  int bits = exponent < -125 ? 8 - (-125 - exponent) : 8; /* fewer where the number is subnormal */
+  return (float)ldexp(nearbyint(ldexp(mantissa, bits)), exponent - bits);
+}
+
+static void bf16_rows(float *a, size_t lda, size_t m, size_t k)
+{
+  for (size_t i = 0; i < m; i++)
+    for (size_t j = 0; j < k; j++)
+      a[i * lda + j] = bf16_of(a[i * lda + j]);
+}
+
+static void bf16_weights(float *w, size_t n, size_t k)
+{
+  bf16_rows(w, k, n, k);
+}
+
+const struct test_format *test_format(uint32_t format)
+{
+  static const struct test_format formats[WEFT_N_FORMATS] = {
+      [WEFT_FORMAT_F32] = {same_weights, same_rows, 1e-12},
+      [WEFT_FORMAT_BF16] = {bf16_weights, bf16_rows, 1e-12},
+  };
+  g_assert_cmpuint(format, <, WEFT_N_FORMATS);
+  g_assert_nonnull(formats[format].rows);
+  return &formats[format];
+}
+
+size_t test_row_bytes(const struct weft_product_kernels *kernels, size_t k)
+{
+  return kernels->row_bytes ? kernels->row_bytes(k) : k * sizeof(float);
+}
+
+static void *aligned(size_t n_bytes)
+{
+  void *memory = aligned_alloc(64, (n_bytes + 64) / 64 * 64);
+  g_assert_nonnull(memory);
+  return memory;
+}
+
+void *test_prepared(const struct weft_product_kernels *kernels, const float *a, size_t lda, size_t m, size_t k)
+{
+  size_t row_bytes = test_row_bytes(kernels, k);
+  char *rows = aligned(m * row_bytes);
+  if (kernels->prepare) {
+    kernels->prepare(rows, a, lda, m, k);
+    return rows;
+  }
+  for (size_t i = 0; i < m; i++)
+    memcpy(rows + i * row_bytes, a + i * lda, k * sizeof *a);
+  return rows;
+}
+
+void *test_packed(const struct weft_product_kernels *kernels, const float *w, size_t n, size_t k)
+{
+  size_t nr = kernels->nr, n_bytes = kernels->panel_bytes(k), panels = (n + nr - 1) / nr;
+  char *p = aligned(panels * n_bytes);
+  for (size_t i = 0; i < panels; i++)
+    kernels->pack(p + i * n_bytes, w + i * nr * k, MIN(nr, n - i * nr), k);
+  return p;
+}
