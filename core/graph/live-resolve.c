@@ -72,6 +72,13 @@ gboolean weft_source_check(WeftBuilder *builder, WeftStep *step)
   return TRUE;
 }
 
+static guint64 period_of(const struct weft_port *port)
+{
+  const char *rate = weft_port_attribute(port, WEFT_ATTRIBUTE_RATE);
+  double hz = rate ? g_ascii_strtod(rate, NULL) : 0;
+  return hz > 1e-9 ? (guint64)(1e9 / hz) : 0;
+}
+
 static void describe_source(WeftBuilder *builder, guint input)
 {
   const WeftStep *step = &builder->revision->steps[input];
@@ -86,6 +93,7 @@ static void describe_source(WeftBuilder *builder, guint input)
     .table = step->worker ? NULL : step->table, .instance = step->instance, .worker = step->worker, .ports = ports,
     .limits = step->limits, .n_scratch_bytes = step->n_scratch_bytes, .lead = builder->pipeline->lead == (int)input,
     .optional = step->input->optional, .simulated = clock && strcmp(clock, WEFT_CLOCK_SIMULATED) == 0,
+    .blocking = step->found->spec->blocking, .period_ns = period_of(&ports[0]),
     .window_ns = live->window_ns, .hop_ns = live->hop_ns, .tolerance_ns = live->tolerance_ns, .hold = live->hold,
     .hold_ns = live->hold_ns, .buffer_bytes = live->buffer_bytes, .drops = live->drops};
   g_array_append_val(builder->revision->sources, source);

@@ -91,6 +91,8 @@ typedef struct {
   struct weft_limits limits;
   guint64 n_scratch_bytes;
   gboolean lead, optional, simulated; /**< simulated: its rows come as fast as they are taken */
+  gboolean blocking;            /**< waits for rows inside its calls */
+  guint64 period_ns;            /**< between rows, where its port says a rate; 0: not known */
   gint64 window_ns;             /**< of the lead; other streams: how far back from the window's end their rows reach */
   gint64 hop_ns;                /**< of the lead */
   gint64 tolerance_ns;          /**< how far its rows may lag, and be out of order */

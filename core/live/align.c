@@ -7,6 +7,8 @@
  */
 #include "live-private.h"
 
+#include "clock.h"
+
 #include <string.h>
 
 static int64_t watermark(const struct feed *feed)
@@ -153,6 +155,40 @@ enum verdict weft_window_next(WeftLive *live, uint64_t now, uint64_t *wake, stru
   return verdict;
 }
 
+/* Whether the source had broken off before the stretch, and gave no row again until behind it. */
+static int is_broken(const struct feed *feed, int64_t from, int64_t to)
+{
+  for (guint k = 0; k < G_N_ELEMENTS(feed->gaps); k++)
+    if (from > feed->gaps[k].after && to <= feed->gaps[k].until)
+      return 1;
+  return 0;
+}
+
+static uint64_t n_heard(const struct feed *feed)
+{
+  return feed->rows.n_taken + feed->rows.n_late;
+}
+
+/*
+ * Waited for in vain: rows that have come since the window before were of times long past, so those of this one are
+ * late. Otherwise the source stands still in a call or owes rows that its rate promises (late, and after a window more
+ * dead), or it answers and has none.
+ */
+static WeftStreamState state_in_vain(const WeftLive *live, const struct feed *feed)
+{
+  uint64_t now = weft_clock_now(), since = 0;
+  uint64_t patience = (uint64_t)(feed->spec->tolerance_ns + live->window_ns) + feed->spec->period_ns;
+  if (n_heard(feed) != feed->n_heard_before)
+    return WEFT_STREAM_LATE;
+  if (feed->called_at && !feed->spec->blocking)
+    since = feed->called_at;
+  else if (feed->spec->period_ns)
+    since = feed->heard_at;
+  if (!since)
+    return WEFT_STREAM_NO_ROWS;
+  return now - since > patience ? WEFT_STREAM_DEAD : WEFT_STREAM_LATE;
+}
+
 /* The rows [*first, *end) that stand for the stream in the window. */
 static WeftStreamState choose(const WeftLive *live, const struct feed *feed, int64_t *first, int64_t *end)
 {
@@ -170,12 +206,14 @@ static WeftStreamState choose(const WeftLive *live, const struct feed *feed, int
     return near ? WEFT_STREAM_NEAR : WEFT_STREAM_HELD;
   }
   *first = *end = 0;
+  if (is_broken(feed, from, to))
+    return WEFT_STREAM_DEAD;
   /* A row that has come since tells that the stream lives. */
   if (weft_rows_find(rows, to) < rows->end)
     return WEFT_STREAM_NO_ROWS;
   if (feed->state != FEED_RUNNING)
     return feed->state == FEED_DEAD ? WEFT_STREAM_DEAD : WEFT_STREAM_ENDED;
-  return watermark(feed) >= to ? WEFT_STREAM_NO_ROWS : WEFT_STREAM_LATE;
+  return watermark(feed) >= to ? WEFT_STREAM_NO_ROWS : state_in_vain(live, feed);
 }
 
 static void copy_rows(struct slot *slot, const struct feed *feed, int64_t first, int64_t end)
@@ -223,6 +261,7 @@ void weft_window_take(WeftLive *live, struct slot *slot)
       copy_rows(slot, feed, first, end);
     else
       leave_out(slot, feed, slot->states[i]);
+    feed->n_heard_before = n_heard(feed);
   }
   live->begin += live->hop_ns;
   live->reached_at = 0;

@@ -112,12 +112,30 @@ static int is_cancelled(struct feed *feed)
   return __atomic_load_n(&feed->cancel, __ATOMIC_RELAXED) != 0;
 }
 
+static uint64_t n_deaths(const struct feed *feed)
+{
+  struct weft_worker_stats stats;
+  weft_worker_stats(feed->spec->worker, &stats);
+  return stats.n_deaths;
+}
+
+/* Its process died between two calls and was replaced: the new one begins anew, and would give rows a second time. */
+static weft_status was_replaced(struct feed *feed)
+{
+  if (n_deaths(feed) == feed->n_deaths)
+    return WEFT_OK;
+  weft_worker_last_death(feed->spec->worker, feed->message);
+  return WEFT_INTERNAL;
+}
+
 /* One call in the source's worker: cancelled when the run ends, and after a while killed. */
 static weft_status call_worker(struct feed *feed, int *died)
 {
   struct weft_worker *worker = feed->spec->worker;
   uint64_t kill_at = 0;
-  weft_status status = weft_worker_start(worker, &feed->call);
+  weft_status status = was_replaced(feed);
+  if (status == WEFT_OK)
+    status = weft_worker_start(worker, &feed->call);
   if (status != WEFT_OK)
     return status;
   while (!weft_worker_wait(worker, weft_clock_now() + LOOK_NS)) {
@@ -128,7 +146,8 @@ static weft_status call_worker(struct feed *feed, int *died)
     if (weft_clock_now() > kill_at)
       weft_worker_kill(worker);
   }
-  return weft_worker_finish(worker, &feed->call, died);
+  status = weft_worker_finish(worker, &feed->call, died);
+  return status == WEFT_OK ? was_replaced(feed) : status;
 }
 
 /* Splits that rise within 0..end. */
@@ -214,6 +233,25 @@ static void wait_ns(WeftLive *live, uint64_t ns)
   pthread_cond_timedwait(&live->room, &live->lock, &until);
 }
 
+/* Nothing is known of the stream behind its last row, until one comes again. The lock is held. */
+static void open_gap(struct feed *feed)
+{
+  int64_t after = feed->rows.newest == INT64_MIN ? TIME_NONE : feed->rows.newest;
+  if (feed->gaps[0].after == after && feed->gaps[0].until == TIME_MAX)
+    return;
+  feed->gaps[1] = feed->gaps[0];
+  feed->gaps[0] = (struct feed_gap){after, TIME_MAX};
+}
+
+/* The first row behind the gap, where rows come again: a source may repeat older ones. The lock is held. */
+static void close_gap(struct feed *feed, const struct weft_rows_chunk *chunk)
+{
+  struct feed_gap *gap = &feed->gaps[0];
+  for (int64_t i = 0, open = gap->after != TIME_MAX && gap->until == TIME_MAX; open && i < chunk->n; i++)
+    if (chunk->times[i] > gap->after && chunk->times[i] < gap->until)
+      gap->until = chunk->times[i];
+}
+
 /* The lock is held. */
 static void put(struct feed *feed, struct weft_rows_chunk *chunk)
 {
@@ -221,6 +259,8 @@ static void put(struct feed *feed, struct weft_rows_chunk *chunk)
   if (chunk->n) {
     feed->n_failures = 0;
     feed->starting = 0;
+    feed->heard_at = weft_clock_now();
+    close_gap(feed, chunk);
   }
   for (;;) {
     struct weft_rows_rules rules = {feed->floor, feed->spec->tolerance_ns, feed->spec->hold, feed->spec->drops};
@@ -248,6 +288,7 @@ static void die(struct feed *feed, weft_status status)
   feed->starting = 0;
   feed->n_failures++;
   feed->fatal = is_final(status);
+  open_gap(feed);
   feed->state = FEED_DEAD;
   pthread_cond_signal(&live->changed);
   while (feed->state == FEED_DEAD && !live->ending)
@@ -260,9 +301,11 @@ static void turn(struct feed *feed)
   WeftLive *live = feed->live;
   struct weft_rows_chunk chunk = {0};
   prepare(feed);
+  feed->called_at = weft_clock_now();
   pthread_mutex_unlock(&live->lock);
   weft_status status = call_source(feed, &chunk);
   pthread_mutex_lock(&live->lock);
+  feed->called_at = 0;
   if (live->ending)
     return;
   if (status != WEFT_OK) {
@@ -300,7 +343,8 @@ weft_status weft_feed_init(struct feed *feed, WeftLive *live, const WeftRevision
   int texts = spec->ports[ROWS].n_split_levels == 2;
   *feed = (struct feed){.host = {note, reserve}, .live = live, .spec = spec, .index = index, .floor = TIME_NONE,
                         .resumed = TIME_NONE,
-                        .died_ns = TIME_NONE, .pause_ns = WEFT_LIVE_PAUSE_NS};
+                        .died_ns = TIME_NONE, .pause_ns = WEFT_LIVE_PAUSE_NS, .heard_at = weft_clock_now(),
+                        .gaps = {{TIME_MAX, TIME_MAX}, {TIME_MAX, TIME_MAX}}};
   struct weft_tensor row = {.dtype = spec->ports[ROWS].dtype, .rank = spec->ports[ROWS].rank};
   for (uint32_t d = 1; d < row.rank; d++)
     row.dims[d] = spec->ports[ROWS].dims[d];
@@ -330,6 +374,7 @@ void weft_feed_clear(struct feed *feed)
 
 int weft_feed_start(struct feed *feed)
 {
+  feed->n_deaths = feed->spec->worker ? n_deaths(feed) : 0;
   int error = pthread_create(&feed->thread, NULL, feed_main, feed);
   feed->has_thread = !error;
   return error;
@@ -346,10 +391,12 @@ gboolean weft_feed_revive(struct feed *feed)
   struct weft_setup *setup = &feed->live->setup;
   uint64_t n_scratch_bytes = 0;
   setup->message[0] = 0;
-  if (feed->replaced) /* by a worker that is activated already */
-    return TRUE;
-  if (spec->worker)
-    return weft_worker_activate(spec->worker, setup, &spec->limits) == WEFT_OK;
+  if (spec->worker) {
+    /* replaced: by a worker that is activated already */
+    gboolean ok = feed->replaced || weft_worker_activate(spec->worker, setup, &spec->limits) == WEFT_OK;
+    feed->n_deaths = n_deaths(feed); /* afterwards: the end of the one before may count as a death */
+    return ok;
+  }
   spec->table->deactivate(spec->instance);
   return spec->table->activate(spec->instance, setup, &spec->limits, &n_scratch_bytes) == WEFT_OK;
 }

@@ -27,6 +27,11 @@ enum feed_state {
   FEED_ENDED,   /* no more rows */
 };
 
+/* A stretch without rows in which a source had broken off: behind its last row before, up to its first one after. */
+struct feed_gap {
+  int64_t after, until;       /* TIME_MAX: nothing has come since */
+};
+
 /* One stream: its source, its thread, its rows. */
 struct feed {
   struct weft_call_host host; /* first: call->host_data */
@@ -47,6 +52,7 @@ struct feed {
   void *scratch;
   int32_t state_room[16];
   int replaced;               /* its worker died in the last call */
+  uint64_t n_deaths;          /* of its worker, up to when it was activated last */
   uint32_t cancel;            /* atomic: set when the run ends */
   char message[WEFT_MESSAGE_BYTES];
 
@@ -62,6 +68,10 @@ struct feed {
   int64_t died_ns;            /* on the stream's clock; TIME_NONE: never */
   int64_t pause_ns;
   guint n_failures;           /* since its last row */
+  struct feed_gap gaps[2];    /* the last ones, latest first */
+  uint64_t called_at;         /* of the call that it is in; 0: in none */
+  uint64_t heard_at;          /* when rows came last, or it began */
+  uint64_t n_heard_before;    /* rows, when the window before was taken */
   guint64 n_missing, n_restarts;
   char obituary[WEFT_MESSAGE_BYTES]; /* why it died, not told yet; "": nothing to tell */
 };

@@ -41,10 +41,10 @@ typedef enum {
   WEFT_STREAM_THERE,
   WEFT_STREAM_HELD,    /**< by its last row before the window */
   WEFT_STREAM_NEAR,    /**< by its last row, not more than the tolerance before the window */
-  WEFT_STREAM_NO_ROWS, /**< nothing happened */
-  WEFT_STREAM_LATE,    /**< it was waited for in vain */
-  WEFT_STREAM_DEAD,    /**< its source has broken off and is tried again */
-  WEFT_STREAM_ENDED    /**< its source has no more rows, or was given up */
+  WEFT_STREAM_NO_ROWS, /**< nothing happened: later rows have come, or the source answers and has none */
+  WEFT_STREAM_LATE,    /**< it was waited for in vain: rows come, but of times past, or are owed */
+  WEFT_STREAM_DEAD,    /**< its source broke off and gave no row since, or stands still */
+  WEFT_STREAM_ENDED    /**< its source has no more rows */
 } WeftStreamState;
 
 /** One finished window: borrowed until return. */

@@ -1,23 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Row i happens at start + (i + jitter * r(i)) / rate, r(i) in 0..1; its three numbers are that time. */
 #include <weft/entry.h>
+#include <weft/manifest.h>
 #include <weft/source.h>
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-enum how { FAIL, STATUS, ABORT, BAD, ALWAYS, NONSENSE };
+enum how { FAIL, STATUS, ABORT, BAD, ALWAYS, NONSENSE, SILENT, STUCK };
 
 struct ticks {
-  double rate, start, length, jitter, die_at, back_at, speed;
+  double rate, start, length, jitter, die_at, back_at, speed, lag;
   int64_t chunk, i;
   enum how how;
   int fresh, revived;
   int64_t origin_ns, origin_row_ns; /* of the day, and of the first row */
   struct weft_port outputs[3];
-  struct weft_attribute clock;
+  char rate_text[32];
+  struct weft_attribute attributes[2];
 };
 
 static const struct weft_host *host;
@@ -29,7 +32,7 @@ static double number(const struct weft_config *config, const char *name)
 
 static weft_status create(struct weft_setup *setup, const struct weft_config *config, void **instance)
 {
-  static const char *const words[] = {"fail", "status", "abort", "bad", "always", "nonsense"};
+  static const char *const words[] = {"fail", "status", "abort", "bad", "always", "nonsense", "silent", "stuck"};
   struct ticks *self = calloc(1, sizeof *self);
   if (!self)
     return host->fail(setup, WEFT_NO_MEMORY, "no memory for the node");
@@ -40,14 +43,20 @@ static weft_status create(struct weft_setup *setup, const struct weft_config *co
   self->die_at = number(config, "die_at");
   self->back_at = number(config, "back_at");
   self->speed = number(config, "speed");
+  self->lag = number(config, "lag");
   self->chunk = weft_parameter_find(config, "chunk")->integer;
-  for (int k = 0; k < 6; k++)
+  for (int k = 0; k < 8; k++)
     if (strcmp(weft_parameter_find(config, "how")->text, words[k]) == 0)
       self->how = (enum how)k;
-  self->clock = (struct weft_attribute){WEFT_ATTRIBUTE_CLOCK, WEFT_CLOCK_SIMULATED};
+  snprintf(self->rate_text, sizeof self->rate_text, "%g", self->rate);
+  uint32_t n_attributes = 0;
+  if (self->speed == 0)
+    self->attributes[n_attributes++] = (struct weft_attribute){WEFT_ATTRIBUTE_CLOCK, WEFT_CLOCK_SIMULATED};
+  if (weft_parameter_find(config, "tells_rate")->integer)
+    self->attributes[n_attributes++] = (struct weft_attribute){WEFT_ATTRIBUTE_RATE, self->rate_text};
   self->outputs[0] = (struct weft_port){.name = "samples", .dtype = weft_f32(), .rank = 2, .dims = {-1, 3},
                                         .n_split_levels = 1, .rows_kind = WEFT_ROWS_DYNAMIC,
-                                        .attributes = &self->clock, .n_attributes = self->speed == 0};
+                                        .attributes = self->attributes, .n_attributes = n_attributes};
   self->outputs[1] = (struct weft_port){.name = "samples.time", .dtype = weft_dtype_of(WEFT_DTYPE_INT, 64), .rank = 1,
                                         .dims = {-1}, .n_split_levels = 1, .rows_kind = WEFT_ROWS_DYNAMIC};
   self->outputs[2] = (struct weft_port){.name = "state", .dtype = weft_i32(), .rank = 2, .dims = {-1, 2}};
@@ -113,7 +122,8 @@ static int64_t ahead(const struct ticks *self, int64_t time)
 {
   if (self->speed == 0)
     return 0;
-  int64_t due = self->origin_ns + (int64_t)((double)(time - self->origin_row_ns) / self->speed), now = now_ns();
+  int64_t due = self->origin_ns + (int64_t)((double)(time - self->origin_row_ns) / self->speed + self->lag * 1e9),
+          now = now_ns();
   return due > now ? due - now : 0;
 }
 
@@ -121,6 +131,14 @@ static weft_status fail(struct ticks *self, const struct weft_call *call, int32_
 {
   if (self->how == ABORT)
     abort();
+  if (self->how == STUCK)
+    while (!weft_cancelled(call))
+      nanosleep(&(struct timespec){0, 1000000}, NULL);
+  if (self->how == SILENT || self->how == STUCK) {
+    state[0] = WEFT_SOURCE_IDLE;
+    state[1] = 10000;
+    return WEFT_OK;
+  }
   if (self->how == BAD)
     return host->fail_call(call, WEFT_BAD_INPUT, "row %lld is nonsense", (long long)self->i);
   if (self->how == STATUS)
