@@ -3,7 +3,8 @@
  * @file compute.h
  * `weft.compute/1`: runs recorded plans. A plan is data: operation records of
  * a fixed size over numbered values, built once in `create` (sdk/nn/plan.h
- * builds one), compiled once, run many times. A new operation is a new number.
+ * builds one), compiled once, run many times. A new operation is a new number
+ * (operations.h).
  *
  *     const struct weft_compute *compute = host->get_extension(WEFT_COMPUTE_ID);   in create
  *     compute->compile(setup, plan, &options, &program);   the plan may be freed now
@@ -26,6 +27,7 @@
 #define WEFT_COMPUTE_H
 
 #include "host.h"
+#include "operations.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -47,67 +49,6 @@ typedef uint32_t weft_value;
 #define WEFT_VALUE_ROWS 0u
 #define WEFT_VALUE_WEIGHT 1u
 #define WEFT_VALUE_SPLITS 2u
-
-/* Activations. */
-#define WEFT_ACT_NONE 0
-#define WEFT_ACT_GELU 1       /**< x/2 (1 + erf(x/sqrt 2)) */
-#define WEFT_ACT_GELU_TANH 2  /**< its tanh approximation (gelu_new, gelu_pytorch_tanh) */
-#define WEFT_ACT_GELU_QUICK 3 /**< x sigmoid(1.702 x) */
-#define WEFT_ACT_RELU 4
-#define WEFT_ACT_SILU 5       /**< x sigmoid(x), also called swish */
-#define WEFT_ACT_TANH 6
-#define WEFT_ACT_SIGMOID 7
-#define WEFT_N_ACT 8
-
-/*
- * Operations. `x: [*, d]` is f32 rows, `w:` a weight; `?` marks what may be
- * WEFT_NO_VALUE; i and f are the integer and float attributes. The result has
- * the splits of x unless said otherwise.
- *
- * Splits (in: splits or nothing; out: splits):
- */
-#define WEFT_OP_SPLITS_UNIFORM 1u /**< () -> each item i0 rows */
-#define WEFT_OP_SPLITS_ADD 2u     /**< (splits) -> each item i0 rows more */
-#define WEFT_OP_SPLITS_SLICE 3u   /**< (splits) -> of each item the rows [i0, min(i0 + i1, n)) */
-/** (x [*, K], w [N, K], w bias? [N], residual? [*, N]) -> act(x w^T + bias) + residual [*, N]; i0: WEFT_ACT_*. */
-#define WEFT_OP_LINEAR 16u
-/** (x, w gamma [d], w beta? [d]) -> (x - mean) / sqrt(var + f0) gamma + beta, over each row. */
-#define WEFT_OP_LAYER_NORM 17u
-/** (q, k, v: [*, i0 heads x d_head]) -> softmax(q k^T f0) v within each item and head; equal splits, k and v too. */
-#define WEFT_OP_ATTENTION 18u
-/** (ids [*] i32, w table [n, d]) -> rows of the table; an id outside it is bad input of its item. */
-#define WEFT_OP_EMBEDDING 19u
-/** (x, w table [n, d]) -> x + table row (i0 + index of the row in its item); an item beyond the table is bad input. */
-#define WEFT_OP_ADD_POSITION 20u
-/**
- * (x, splits out) -> patches [*, C kh kw] for a convolution written as a
- * product, columns in the order (channel, y, x). An item of x is a block of
- * floats, element (c, y, x) at offset c*i9 + y*i7 + x*i8.
- * i0 height, i1 width, i2 channels, i3 kh, i4 kw, i5 stride y, i6 stride x.
- * Result: ((H-kh)/sy+1) ((W-kw)/sx+1) rows an item, y outer, with the given
- * splits (SPLITS_UNIFORM of that). An item of another size is bad input.
- */
-#define WEFT_OP_PATCHES 21u
-/** (x, w tokens [k, d], splits out: SPLITS_ADD k) -> each item: the k tokens, then its rows. */
-#define WEFT_OP_PREPEND 22u
-/** (x) -> row i0 of each item, [items, d]; an item with fewer rows is bad input. */
-#define WEFT_OP_SELECT_ROW 23u
-/** (x, splits out: SPLITS_SLICE i0 i1) -> the rows [i0, min(i0 + i1, n)) of each item. */
-#define WEFT_OP_SLICE_ROWS 24u
-/** (x) -> mean over the rows of each item, [items, d]; without rows: zeros. */
-#define WEFT_OP_MEAN_ROWS 25u
-/** (x, w score [d]) -> p^T x per item, p = softmax(x score / sqrt d) over its rows, [items, d]; without rows: zeros. */
-#define WEFT_OP_ATTENTION_POOL 26u
-/** (x) -> softmax(x f0) over each row. */
-#define WEFT_OP_SOFTMAX 27u
-/** (x, y) -> x + y; y: like x, or a weight [d], or [*, 1] (one number a row). */
-#define WEFT_OP_ADD 28u
-/** (x, y) -> x y; y as for ADD. */
-#define WEFT_OP_MUL 29u
-/** (x) -> x f0 + f1. */
-#define WEFT_OP_SCALE 30u
-/** (x) -> act(x); i0: WEFT_ACT_*. */
-#define WEFT_OP_ACTIVATION 31u
 
 struct weft_plan_value {
   const char *name;             /**< for people: borrowed like the plan; may be NULL */
