@@ -43,8 +43,10 @@ static const struct weft_product_kernels *const products[] = {
 #if defined(__x86_64__)
     &weft_product_avx512_f32,
     &weft_product_avx2_f32,
+    &weft_product_avx2_int8,
 #endif
     &weft_product_scalar_f32,
+    &weft_product_scalar_int8,
 };
 #define N_PRODUCTS (sizeof products / sizeof *products)
 

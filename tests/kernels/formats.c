@@ -37,11 +37,32 @@ static void bf16_weights(float *w, size_t n, size_t k)
   bf16_rows(w, k, n, k);
 }
 
+/* Every row by its largest value, symmetric, nearest, ties to even; a row with a NaN or an infinity is NaN. */
+static void int8_rows(float *a, size_t lda, size_t m, size_t k)
+{
+  for (size_t i = 0; i < m; i++) {
+    float *row = a + i * lda, most = 0;
+    for (size_t j = 0; j < k; j++)
+      most = isfinite(row[j]) && isfinite(most) ? fmaxf(most, fabsf(row[j])) : NAN;
+    volatile float factor = 127.f / most, scale = most / 127.f;
+    for (size_t j = 0; j < k; j++) {
+      volatile float steps = row[j] * factor; /* rounded to a float before it is rounded to an integer */
+      row[j] = most >= 1e-36f ? (float)(nearbyint(steps) * (double)scale) : most == most ? 0.f : NAN;
+    }
+  }
+}
+
+static void int8_weights(float *w, size_t n, size_t k)
+{
+  int8_rows(w, k, n, k);
+}
+
 const struct test_format *test_format(uint32_t format)
 {
   static const struct test_format formats[WEFT_N_FORMATS] = {
       [WEFT_FORMAT_F32] = {same_weights, same_rows, 1e-12},
       [WEFT_FORMAT_BF16] = {bf16_weights, bf16_rows, 1e-12},
+      [WEFT_FORMAT_INT8] = {int8_weights, int8_rows, 1e-12},
   };
   g_assert_cmpuint(format, <, WEFT_N_FORMATS);
   g_assert_nonnull(formats[format].rows);

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file int.h
+ * What products of integers share: the instruction set they are compiled for
+ * (WEFT_INT_*, beside the WEFT_ISA_* that serves floats), and the prepared row.
+ *
+ * A prepared row: the scale (f32; x is about scale times its integer), then for
+ * every WEFT_INT_BLOCK elements their sum (i32), filled up to whole lines; then
+ * the integers, one byte each within +-127, filled up to whole lines with
+ * zeros. A row with a NaN or an infinity has the scale NaN and zeros: its
+ * results are NaN, no other row's. A row whose largest value is below
+ * WEFT_INT_TINY has the scale 0.
+ */
+#ifndef WEFT_CPU_INT_H
+#define WEFT_CPU_INT_H
+
+#include "vec.h"
+
+#if defined(WEFT_INT_avx2)
+#include "int-avx2.h"
+#else
+#include "int-scalar.h"
+#endif
+
+/** K is added in blocks of so many, each an exact sum in 32 bits: 255 * 127 * 65536 < 2^31. */
+#define WEFT_INT_BLOCK 65536
+/** 127 / x is finite above it. */
+#define WEFT_INT_TINY 1e-36f
+
+#define I_COLUMNS (V_LANES * I_TILE_VECTORS)
+/** Table of products of this instruction set: weft_product_avx2_int8. */
+#define I_PRODUCT1(isa, format) WEFT_PRODUCT2(isa, format)
+#define I_PRODUCT(format) I_PRODUCT1(I_NAME, format)
+
+static inline size_t int_lines(size_t n_bytes) { return (n_bytes + 63) / 64 * 64; }
+static inline size_t int_head_bytes(size_t k)
+{
+  return int_lines(sizeof(float) + (k + WEFT_INT_BLOCK - 1) / WEFT_INT_BLOCK * sizeof(int32_t));
+}
+static inline size_t int_row_bytes(size_t k) { return int_head_bytes(k) + int_lines(k); }
+
+/** Largest |x| of n; NaN where one is NaN or infinite. */
+static inline float int_highest(const float *x, size_t n)
+{
+  vf most = v_set1(0.f), poison = v_set1(0.f), zero = v_set1(0.f);
+  size_t i = 0;
+  for (; i + V_LANES <= n; i += V_LANES) {
+    vf v = v_load(x + i);
+    most = v_max(most, v_abs(v));
+    poison = v_fma(v, zero, poison);
+  }
+  if (i < n) {
+    vf v = v_load_mask(x + i, v_mask(n - i));
+    most = v_max(most, v_abs(v));
+    poison = v_fma(v, zero, poison);
+  }
+  float sum = v_sum(poison);
+  return sum == sum ? v_highest(most) : NAN;
+}
+
+/** Writes n integers; returns the scale. Beyond n: zeros up to a whole chunk. */
+static inline float int_quantise(int8_t *to, const float *x, size_t n)
+{
+  float highest = int_highest(x, n);
+  if (!(highest >= WEFT_INT_TINY)) {
+    memset(to, 0, (n + I_CHUNK - 1) / I_CHUNK * I_CHUNK);
+    return highest == highest ? 0.f : NAN;
+  }
+  float factor = 127.f / highest;
+  size_t i = 0;
+  for (; i + I_CHUNK <= n; i += I_CHUNK)
+    i_quantise(to + i, x + i, factor);
+  if (i < n) {
+    float rest[I_CHUNK] = {0};
+    memcpy(rest, x + i, (n - i) * sizeof *rest);
+    i_quantise(to + i, rest, factor);
+  }
+  return highest / 127.f;
+}
+
+#endif
