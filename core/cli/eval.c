@@ -30,7 +30,7 @@ static const char help[] =
     "  --seed N                 of requests, shuffles and the bootstrap (0)\n"
     "  --out FILE.jsonl         every answer, with $expect and $id\n"
     "  --json                   the report as weft.eval/1\n"
-    "  --isolate, --timeout, --threads, --catalogue, --set, --context   as in weft run\n\n"
+    "  --isolate, --precision, --timeout, --threads, --catalogue, --set, --context   as in weft run\n\n"
     "exit codes: 0 evaluated; 1 a requirement is not met, or a request failed and none speaks of `failed`;\n"
     "            2 options or data are wrong; 4 the pipeline file or the catalogue cannot be used\n";
 
@@ -81,6 +81,7 @@ static int parse(Eval *e, int argc, char **argv)
     {"out", WEFT_OPTION_TEXT, &e->out, 0, 0},
     {"json", WEFT_OPTION_FLAG, &e->json, 0, 0},
     {"isolate", WEFT_OPTION_TEXT, &e->session.build.isolate, 0, 0},
+    {"precision", WEFT_OPTION_TEXT, &e->session.build.precision, 0, 0},
     {"timeout", WEFT_OPTION_TIME, &e->timeout_ns, 0, 0},
     {"threads", WEFT_OPTION_COUNT, &e->n_threads, 1, WEFT_THREADS_MAX},
     {"catalogue", WEFT_OPTION_TEXT, &e->session.catalogue, 0, 0},

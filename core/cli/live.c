@@ -26,7 +26,7 @@ static const char help[] =
     "                         effects\n"
     "  --context KEY=VALUE    a key that the pipeline declares under context, for every window\n"
     "  --set NAME=VALUE       what ${NAME} in the pipeline file stands for\n"
-    "  --isolate, --threads, --catalogue   as in weft run\n\n"
+    "  --isolate, --precision, --threads, --catalogue   as in weft run\n\n"
     "exit codes: 0 every window was answered; 1 one failed, a source ended by an error, or a sink could not be written;\n"
     "            2 options are wrong; 4 the pipeline file or the catalogue cannot be used\n";
 
@@ -224,6 +224,7 @@ static int parse(Options *options, int argc, char **argv)
     {"context", WEFT_OPTION_LIST, options->context_given, 0, 0},
     {"set", WEFT_OPTION_LIST, options->set, 0, 0},
     {"isolate", WEFT_OPTION_TEXT, &options->session.build.isolate, 0, 0},
+    {"precision", WEFT_OPTION_TEXT, &options->session.build.precision, 0, 0},
     {"threads", WEFT_OPTION_COUNT, &options->n_threads, 1, WEFT_THREADS_MAX},
     {"catalogue", WEFT_OPTION_TEXT, &options->session.catalogue, 0, 0},
     {"help", WEFT_OPTION_FLAG, &options->help, 0, 0}};

@@ -23,6 +23,7 @@ static const char help[] =
     "  --locked           check: only what PIPELINE.lock says\n"
     "  -o FILE            lock: writes there, - is standard output\n"
     "  --isolate none|all|NODE,...  as in weft run\n"
+    "  --precision WORD | MODEL=WORD,...  as in weft run\n"
     "  --catalogue DIR    as in weft run; add, list, remove: that catalogue\n"
     "  --name N, --version V  add: under this name (its own), in this version (1.0.0)\n"
     "  --set NAME=VALUE   as in weft run\n\n"
@@ -72,7 +73,7 @@ WeftSession *weft_pipeline_session(const WeftPipelineOptions *options, const cha
 
 static int unknown_option(const char *word)
 {
-  static const char *const names[] = {"--json", "--isolate", "--catalogue", "--set", "--locked", "-o", "--help"};
+  static const char *const names[] = {"--json", "--isolate", "--precision", "--catalogue", "--set", "--locked", "-o", "--help"};
   const char *closest = weft_closest(word, names, G_N_ELEMENTS(names));
   return weft_command_usage_error(&weft_command_pipeline, "%s is not an option%s%s%s", word,
                                   closest ? "; did you mean " : "", closest ? closest : "", closest ? "?" : "");
@@ -81,7 +82,7 @@ static int unknown_option(const char *word)
 /* An option with a value; -1: it is none. */
 static int take_valued(WeftPipelineOptions *options, const char *word, const char *value)
 {
-  static const char *const names[] = {"--isolate", "--catalogue", "-o", "--set", NULL};
+  static const char *const names[] = {"--isolate", "--precision", "--catalogue", "-o", "--set", NULL};
   if (!g_strv_contains(names, word))
     return -1;
   if (!value || !*value)
@@ -90,6 +91,8 @@ static int take_valued(WeftPipelineOptions *options, const char *word, const cha
     return weft_given_set(&weft_command_pipeline, value, &options->session.variables);
   if (strcmp(word, "--isolate") == 0)
     options->session.build.isolate = value;
+  else if (strcmp(word, "--precision") == 0)
+    options->session.build.precision = value;
   else if (strcmp(word, "--catalogue") == 0)
     options->session.catalogue = value;
   else

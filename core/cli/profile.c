@@ -32,7 +32,7 @@ static const char help[] =
     "  --window TIME          how much of it is drawn (as long as 300 calls last)\n"
     "  --json                 the report as weft.profile/1\n"
     "  --seed N               of the first request; each further one adds one (0)\n"
-    "  --isolate, --timeout, --threads, --catalogue, --set, --context   as in weft run\n\n"
+    "  --isolate, --precision, --timeout, --threads, --catalogue, --set, --context   as in weft run\n\n"
     "exit codes: 0 measured; 1 a request failed; 2 options or data are wrong;\n"
     "            4 the pipeline file or the catalogue cannot be used\n";
 
@@ -82,6 +82,7 @@ static int parse(Profile *p, int argc, char **argv)
     {"json", WEFT_OPTION_FLAG, &p->json, 0, 0},
     {"seed", WEFT_OPTION_COUNT, &p->seed, 0, G_MAXUINT64},
     {"isolate", WEFT_OPTION_TEXT, &p->options.build.isolate, 0, 0},
+    {"precision", WEFT_OPTION_TEXT, &p->options.build.precision, 0, 0},
     {"timeout", WEFT_OPTION_TIME, &p->timeout_ns, 0, 0},
     {"threads", WEFT_OPTION_COUNT, &p->n_threads, 1, WEFT_THREADS_MAX},
     {"catalogue", WEFT_OPTION_TEXT, &p->options.catalogue, 0, 0},

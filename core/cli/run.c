@@ -28,6 +28,7 @@ static const char help[] =
     "  --explain              path, versions, weights, recorded values and times\n"
     "  --isolate none|all|NODE,...  exactly these nodes run in processes of their own; without it those\n"
     "                         that the file says, and plugins that did not come with Weft\n"
+    "  --precision WORD | MODEL=WORD,...  of the models' products, over what the file says: f32, bf16, int8, int4, auto\n"
     "  --timeout TIME         the request ends after it: 500 ms, 2 s\n"
     "  --seed N               seed of everything random in the request (0)\n"
     "  --threads N            helpers (default: the processors this process may use)\n"
@@ -88,14 +89,15 @@ static gboolean parse_time(const char *text, guint64 *ns)
   return TRUE;
 }
 
-const char *const weft_run_options[] = {"in", "batch", "clients", "unordered", "json", "explain", "isolate", "timeout",
+const char *const weft_run_options[] = {"in", "batch", "clients", "unordered", "json", "explain", "isolate", "precision", "timeout",
                                         "seed", "threads", "catalogue", "context", "set", "locked", "help", NULL};
 
 /* Answers -1: not one of the options that take a value. */
 static int take_option(Options *options, const char *name, const char *value)
 {
   guint64 n = 0;
-  if (!*value && (strcmp(name, "batch") == 0 || strcmp(name, "isolate") == 0 || strcmp(name, "catalogue") == 0))
+  if (!*value && (strcmp(name, "batch") == 0 || strcmp(name, "isolate") == 0 || strcmp(name, "precision") == 0 ||
+                  strcmp(name, "catalogue") == 0))
     return weft_command_usage_error(&weft_command_run, "--%s: the value is empty", name);
   if (strcmp(name, "in") == 0) {
     const char *equals = strchr(value, '=');
@@ -108,6 +110,8 @@ static int take_option(Options *options, const char *name, const char *value)
     options->batch = value;
   } else if (strcmp(name, "isolate") == 0) {
     options->session.build.isolate = value;
+  } else if (strcmp(name, "precision") == 0) {
+    options->session.build.precision = value;
   } else if (strcmp(name, "catalogue") == 0) {
     options->session.catalogue = value;
   } else if (strcmp(name, "timeout") == 0) {

@@ -3,6 +3,7 @@
 #include "resolve.h"
 
 #include "module.h"
+#include "precision.h"
 #include <string.h>
 
 const struct weft_port weft_bytes_port = {
@@ -64,6 +65,7 @@ static gboolean spawn(WeftBuilder *builder, WeftStep *step, const struct weft_co
   weft_status status = weft_worker_spawn(&spec, &step->worker);
   if (status != WEFT_OK)
     return refused(builder, step, "create", status, setup->setup.message);
+  step->computes = weft_worker_computes(step->worker);
   return weft_step_take_ports(builder, step, weft_worker_ports(step->worker));
 }
 
@@ -88,7 +90,9 @@ static gboolean create(WeftBuilder *builder, WeftStep *step, const struct weft_c
 {
   if (!load(builder, step))
     return FALSE;
+  guint64 n_before = weft_host_n_computing();
   weft_status status = step->table->create(&setup->setup, config, &step->instance);
+  step->computes = weft_host_n_computing() != n_before;
   if (status != WEFT_OK) {
     step->instance = NULL;
     return refused(builder, step, "create", status, setup->setup.message);
@@ -139,8 +143,10 @@ gboolean weft_step_build(WeftBuilder *builder, WeftStep *step)
     .n_parameters = step->found->spec->params->len, .n_inputs = step->bindings->len};
   if (step->node && step->node->model >= 0)
     config.model_digest = builder->revision->model_digests[step->node->model];
+  if (step->node && step->node->model >= 0)
+    config.precision = (guint32)builder->revision->precisions[step->node->model].runs;
   gboolean ok = step->isolated ? spawn(builder, step, &config, &setup) : create(builder, step, &config, &setup);
-  return ok && activate(builder, step, &setup);
+  return ok && weft_step_check_precision(builder, step) && activate(builder, step, &setup);
 }
 
 void weft_step_clear(WeftStep *step)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a revision tells of itself: inputs, outputs, nodes, weights, and the digest over all that decides an answer. */
 #include "live-decl.h"
+#include "precision.h"
 
 #include <string.h>
 
@@ -45,6 +46,10 @@ static void describe_node(WeftBuilder *builder, const WeftStep *step, WeftRevisi
   if (step->node && step->node->model >= 0) {
     node->model = weft_model_label(builder->revision, (guint)step->node->model);
     node->model_digest = builder->revision->model_digests[step->node->model];
+    if (step->computes) {
+      node->precision_number = (guint)builder->revision->precisions[step->node->model].runs;
+      node->precision = weft_precision_name((int)node->precision_number);
+    }
   }
   if (step->assets) {
     node->assets = (const WeftRevisionAsset *)(const void *)step->assets->data;
@@ -142,6 +147,9 @@ static void add_step(WeftBuilder *builder, GString *text, const WeftStep *step, 
     weft_digest_line(text, "plugin", node->plugin, node->version, node->sha256, NULL);
   }
   weft_digest_line(text, "node", node->name, step->found->number, node->model_digest ? node->model_digest : "", deadline, NULL);
+  const WeftModelPrecision *precision = node->precision ? &builder->revision->precisions[step->node->model] : NULL;
+  if (precision && (precision->said > 0 || precision->runs > 0))
+    weft_digest_line(text, "precision", precision->said < 0 ? node->precision : weft_precision_name(precision->said), NULL);
   for (guint i = 0; i < step->found->spec->params->len; i++) {
     const struct weft_parameter *parameter = &step->parameters[i];
     char number[G_ASCII_DTOSTR_BUF_SIZE];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A pipeline as a picture: graphviz, from left to right. */
-#include "resolve.h"
+#include "precision.h"
 
 static void append_quoted(GString *dot, const char *text)
 {
@@ -58,6 +58,15 @@ static const char *port_of(const WeftReference *reference, const WeftRevision *r
   return step ? step->offers[weft_main_output(step->found->spec)].port.name : "main";
 }
 
+/* Of the model of node i, where it is not f32. */
+static const char *precision_of(const WeftPipeline *pipeline, const WeftRevision *revision, guint i)
+{
+  int model = weft_node_at(pipeline, i)->model;
+  int precision = model < 0 ? 0 : revision ? revision->precisions[model].runs
+                                                            : weft_model_at(pipeline, model)->precision;
+  return precision > 0 ? weft_precision_name(precision) : NULL;
+}
+
 static void append_steps(GString *dot, const WeftPipeline *pipeline, const WeftRevision *revision)
 {
   g_string_append(dot, "  subgraph cluster_inputs {\n    label=\"inputs\"; style=rounded; color=gray;\n");
@@ -72,8 +81,10 @@ static void append_steps(GString *dot, const WeftPipeline *pipeline, const WeftR
     const WeftNodeDecl *node = weft_node_at(pipeline, i);
     const WeftStep *step = revision ? &revision->steps[pipeline->inputs->len + i] : NULL;
     const char *model = node->model >= 0 ? weft_model_at(pipeline, node->model)->path : NULL;
-    g_autofree char *label = g_strdup_printf("%s\n%s%s%s%s", node->name, step ? step->found->label : node->use_at->text,
-                                             model ? "\n" : "", model ? model : "",
+    const char *precision = precision_of(pipeline, revision, i);
+    g_autofree char *label = g_strdup_printf("%s\n%s%s%s%s%s%s", node->name, step ? step->found->label : node->use_at->text,
+                                             model ? "\n" : "", model ? model : "", precision ? ", " : "",
+                                             precision ? precision : "",
                                              step && step->isolated ? "\nisolated" : "");
     append_box(dot, "s:", node->name, label, step && step->isolated ? ", shape=box, style=dashed" : ", shape=box");
   }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A revision in words: where each piece comes from, why this version, where it runs, what each edge carries. */
-#include "read.h"
-#include "resolve.h"
+#include "precision.h"
 #include "yamlprint.h"
 
 #include <string.h>
@@ -119,6 +118,9 @@ static void say_model(GString *out, const WeftRevision *revision, const WeftStep
                          revision->model_digests[model] ? revision->model_digests[model] : "",
                          row ? "in " : "folder ", row ? row->catalogue : revision->model_folders[model],
                          row ? ": the newest that fits" : "");
+  if (step->computes)
+    g_string_append_printf(out, "  precision %s: %s\n", weft_precision_name(revision->precisions[model].runs),
+                           revision->precisions[model].why);
 }
 
 static void say_assets(GString *out, const WeftStep *step)

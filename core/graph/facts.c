@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "facts.h"
 
-#include "read.h"
-#include "resolve.h"
+#include "precision.h"
 #include "yamlprint.h"
 #include <string.h>
 
@@ -83,12 +82,15 @@ static json_t *plugin_of(const WeftRevisionNode *node, json_t *object)
   return object;
 }
 
-static json_t *node_facts(const WeftStep *step, const WeftRevisionNode *node)
+/* As it was said, so that a lock file holds on every machine: what `auto` chose is in the fingerprint. */
+static json_t *node_facts(const WeftStep *step, const WeftRevisionNode *node, const WeftModelPrecision *precision)
 {
   json_t *object = plugin_of(node, json_object());
   if (node->model) {
     json_object_set_new(object, "model", text(node->model));
     json_object_set_new(object, "model_digest", text(node->model_digest));
+    if (precision)
+      json_object_set_new(object, "precision", text(weft_precision_name(precision->said < 0 ? precision->runs : precision->said)));
   }
   json_object_set_new(object, "in", wiring(step, node));
   json_object_set_new(object, "params", parameters(step));
@@ -115,8 +117,9 @@ static json_t *steps(const WeftRevision *revision, gboolean inputs)
   for (guint s = inputs ? 0 : pipeline->inputs->len; s < (inputs ? pipeline->inputs->len : pipeline->n_steps); s++) {
     const WeftStep *step = &revision->steps[s];
     const WeftRevisionNode *node = &revision->nodes[s];
+    const WeftModelPrecision *precision = node->precision ? &revision->precisions[step->node->model] : NULL;
     json_object_set_new(object, node->name, inputs ? input_facts(weft_input_at(pipeline, s), step, node)
-                                                   : node_facts(step, node));
+                                                   : node_facts(step, node, precision));
   }
   return object;
 }

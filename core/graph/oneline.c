@@ -276,10 +276,11 @@ static WeftYaml *value_of(const Pair *pair)
   return scalar_new(pair->value, pair->word->value_column, !pair->word->quoted);
 }
 
-/* The name under models: of a folder or NAME@RANGE, the same for the same. */
-static const char *model_name(Line *line, const Pair *pair)
+/* The name under models: of a folder or NAME@RANGE, the same for the same. precision: NULL: none is said. */
+static const char *model_name(Line *line, const Pair *pair, const Pair *precision)
 {
-  const char *name = g_hash_table_lookup(line->model_names, pair->value);
+  g_autofree char *key = g_strconcat(precision ? precision->value : "", " ", pair->value, NULL);
+  const char *name = g_hash_table_lookup(line->model_names, key);
   if (name)
     return name;
   g_autofree char *stem = stem_of(pair->value);
@@ -288,8 +289,15 @@ static const char *model_name(Line *line, const Pair *pair)
     g_free(own);
     own = g_strdup_printf("%s-%u", stem, n);
   }
-  name = put(line->models, own, pair->word->value_column, value_of(pair));
-  g_hash_table_insert(line->model_names, g_strdup(pair->value), (gpointer)name);
+  WeftYaml *model = value_of(pair);
+  if (precision) {
+    WeftYaml *map = yaml_new(WEFT_YAML_MAP, pair->word->value_column);
+    put(map, "use", pair->word->column, model);
+    put(map, "precision", precision->word->column, value_of(precision));
+    model = map;
+  }
+  name = put(line->models, own, pair->word->value_column, model);
+  g_hash_table_insert(line->model_names, g_steal_pointer(&key), (gpointer)name);
   return name;
 }
 
@@ -327,20 +335,36 @@ static void take_dotted(Line *line, WeftYaml *node, const Pair *pair, const char
     put_once(line, map, dot + 1, pair->word->column, value_of(pair));
 }
 
-/* `as=PORT` is taken by whoever calls. */
+/* `as`, `port`, `model` and `precision` are taken by whoever calls. */
 static void take_pair(Line *line, WeftYaml *node, const Pair *pair)
 {
   const char *dot = strchr(pair->key, '.');
   if (dot) {
     take_dotted(line, node, pair, dot);
-  } else if (strcmp(pair->key, "model") == 0) {
-    const char *name = model_name(line, pair);
-    put_once(line, node, "model", pair->word->column, scalar_new(name, pair->word->value_column, TRUE));
   } else {
     if (strcmp(pair->key, "in") == 0)
       mark_used(line, pair->value);
     put_once(line, node, pair->key, pair->word->column, value_of(pair));
   }
+}
+
+static void keep_once(Line *line, Pair *kept, const char *key, const Pair *pair)
+{
+  if (kept->word)
+    fault(line, pair->word->column, "\"%s\" stands twice", key);
+  else
+    *kept = *pair;
+}
+
+static void take_model(Line *line, WeftYaml *node, const Pair *model, const Pair *precision)
+{
+  if (!model->word && precision->word)
+    weft_diagnostic_hint(fault(line, precision->word->column, "\"precision\" is that of a model, and the node has none"),
+                         "such as model=models/vit precision=int8");
+  if (!model->word)
+    return;
+  const char *name = model_name(line, model, precision->word ? precision : NULL);
+  put_once(line, node, "model", model->word->column, scalar_new(name, model->word->value_column, TRUE));
 }
 
 /* KEY=VALUE of a word; FALSE: reported. Caller frees key with g_free. */
@@ -379,7 +403,7 @@ static void take_node(Line *line, const Segment *segment)
   const char *use = named ? first->text + first->equals + 1 : first->text;
   g_autofree char *name = NULL, *stem = named ? NULL : stem_of(use);
   WeftYaml *node = yaml_new(WEFT_YAML_MAP, first->column);
-  Pair as = {0};
+  Pair as = {0}, model = {0}, precision = {0};
   const char *port = NULL;
   name = named ? g_strndup(first->text, first->equals) : free_name(line, stem);
   put(node, "use", first->column, scalar_new(use, named ? first->value_column : first->column, TRUE));
@@ -391,10 +415,15 @@ static void take_node(Line *line, const Segment *segment)
       as = pair;
     else if (strcmp(pair.key, "port") == 0)
       port = pair.value;
+    else if (strcmp(pair.key, "model") == 0)
+      keep_once(line, &model, "model", &pair);
+    else if (strcmp(pair.key, "precision") == 0)
+      keep_once(line, &precision, "precision", &pair);
     else
       take_pair(line, node, &pair);
     g_free(pair.key);
   }
+  take_model(line, node, &model, &precision);
   if (segment->chained && line->last)
     chain_in(line, node, segment, as.word ? &as : NULL);
   if (g_hash_table_contains(line->taken, name)) {

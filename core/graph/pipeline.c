@@ -5,6 +5,7 @@
 #include "literal.h"
 #include "live-decl.h"
 #include "oneline.h"
+#include "precision.h"
 #include "subpipeline.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -42,20 +43,6 @@ static void take_input(WeftReader *reader, const WeftYaml *key, const WeftYaml *
     weft_live_read(reader, &input, value);
   }
   g_array_append_val(reader->pipeline->inputs, input);
-}
-
-static void take_model(WeftReader *reader, const WeftYaml *key, const WeftYaml *value)
-{
-  WeftModel model = {.name = key->text, .at = value};
-  g_autofree char *what = g_strdup_printf("model \"%s\"", key->text);
-  weft_read_name(reader, key, "a model");
-  model.path = weft_read_text(reader, value, NULL, what, "models/vit");
-  if (key->reported) /* of two with one name the first is meant */
-    model.path = NULL;
-  g_array_append_val(reader->pipeline->models, model);
-  if (!key->reported)
-    g_hash_table_insert(reader->pipeline->model_index, (gpointer)model.name,
-                        GUINT_TO_POINTER(reader->pipeline->models->len));
 }
 
 static void take_output(WeftReader *reader, const WeftYaml *key, const WeftYaml *value)
@@ -154,7 +141,7 @@ static gboolean take_root(WeftReader *reader)
     return FALSE;
   pipeline->unsure = !weft_read_keys(reader, pipeline->root, "a pipeline", NULL, known, later);
   gboolean names = take_section(reader, "inputs", TRUE, "{picture: {type: image}}", take_input);
-  pipeline->models_unsure = !take_section(reader, "models", FALSE, "{vit: models/vit}", take_model);
+  pipeline->models_unsure = !take_section(reader, "models", FALSE, "{vit: models/vit}", weft_read_model);
   pipeline->assets_unsure = !take_section(reader, "assets", FALSE, "{rules: rules.yaml}", weft_read_asset);
   pipeline->context_unsure = !take_section(reader, "context", FALSE, "{user: required}", weft_read_context);
   names = take_section(reader, "nodes", TRUE, "{see: {use: vit@^1, model: vit, in: picture}}", weft_read_node) && names;

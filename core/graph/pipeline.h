@@ -36,6 +36,8 @@ typedef struct {
   const char *name, *path; /* path: NULL: reported */
   const char *folder;   /* what the path is relative to; NULL: the pipeline's */
   const WeftYaml *at;   /* the path */
+  const WeftYaml *precision_at;     /* NULL: not said */
+  int precision;        /* WEFT_PRECISION_* or WEFT_PRECISION_UNSAID (precision.h) */
   gboolean used;
 } WeftModel;
 

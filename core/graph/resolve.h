@@ -63,6 +63,7 @@ typedef struct {
   gboolean failed;                   /* here or upstream: not to be built */
   gboolean live;                     /* a source: no node of the graph, its outputs are inputs of it */
   gboolean isolated, active;
+  gboolean computes;                 /* `create` asked for weft.compute */
   const struct weft_node *table;
   void *instance;
   struct weft_worker *worker;
@@ -72,6 +73,15 @@ typedef struct {
   struct weft_condition condition;   /* n_steps 0: none */
   guint graph_node, first_value;
 } WeftStep;
+
+/** At which precision the products of a model run. */
+typedef struct {
+  int said;                          /* WEFT_PRECISION_*, AUTO or UNSAID (precision.h) */
+  int runs;                          /* WEFT_PRECISION_* */
+  gboolean by_option;
+  gboolean named;                    /* said of this very model */
+  const char *why;                   /* in words, for people */
+} WeftModelPrecision;
 
 /** What the caller reads on a verdict, in one language. */
 typedef struct {
@@ -93,6 +103,7 @@ struct WeftRevision {
   char **asset_labels;               /* [assets]; "rules@2.1.0" of the catalogue; NULL: the path */
   guint *order;                      /* [pipeline->n_steps] of the graph: topological, filters before effects */
   WeftArtifactRow **model_rows;      /* [models]; NULL: a folder of the user's */
+  WeftModelPrecision *precisions;    /* [models] */
   char **model_labels;               /* [models]; "minilm@1.2.0" of the catalogue, NULL: the path */
   WeftStep *steps;                   /* [pipeline->n_steps] */
   struct weft_graph *graph;

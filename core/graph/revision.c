@@ -2,6 +2,7 @@
 #include "revision.h"
 
 #include "live-decl.h"
+#include "precision.h"
 #include <string.h>
 
 char *weft_revision_text(WeftRevision *revision, const char *text)
@@ -31,6 +32,7 @@ static WeftRevision *revision_new(const WeftPipeline *pipeline)
   revision->model_digests = g_new0(char *, pipeline->models->len + 1);
   revision->documents = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)weft_yaml_free);
   revision->model_rows = g_new0(WeftArtifactRow *, pipeline->models->len + 1);
+  revision->precisions = g_new0(WeftModelPrecision, pipeline->models->len + 1);
   revision->model_labels = g_new0(char *, pipeline->models->len + 1);
   revision->weights = g_array_new(FALSE, FALSE, sizeof(WeftRevisionWeights));
   revision->explain = g_array_new(FALSE, FALSE, sizeof(WeftRevisionExplain));
@@ -80,6 +82,7 @@ void weft_revision_free(WeftRevision *revision)
   g_free(revision->model_folders);
   g_free(revision->model_digests);
   g_free(revision->model_labels);
+  g_free(revision->precisions);
   g_free(revision->model_rows);
   g_hash_table_unref(revision->files);
   g_hash_table_unref(revision->documents);
@@ -152,6 +155,7 @@ WeftRevision *weft_revision_build(const WeftPipeline *pipeline, WeftCatalogue *c
   for (guint i = 0; options->live && i < pipeline->inputs->len; i++)
     revision->steps[i].live = weft_input_at(pipeline, i)->live != NULL;
   weft_models_resolve(&builder);
+  weft_models_take_precision(&builder);
   weft_assets_resolve(&builder);
   resolve_all(&builder);
   if (weft_steps_isolate(&builder))

@@ -41,6 +41,7 @@ typedef struct {
                                   "none", "all", "NODE,NODE": overrides both */
   const char *worker_program; /**< path of weft-worker */
   const char *compute;       /**< path of the compute provider's .so, for workers; NULL: none */
+  const char *precision;     /**< of models, over what the file says: WORD for all, or MODEL=WORD,...; NULL: as the file says */
   guint n_items_max;         /**< of one frame; 0: WEFT_FRAME_ITEMS */
   gboolean explain;          /**< explain ports are wanted, not only weights */
   gboolean record_heads;     /**< where an output is the label of a head, its probabilities are recorded too */
@@ -122,6 +123,8 @@ typedef struct {
   const char *name, *plugin, *version, *kind, *sha256;
   guint graph_node;             /**< index in the graph, for weft_frame_node_ns; G_MAXUINT: a source, which is none */
   const char *model, *model_digest; /**< NULL without a model */
+  const char *precision;        /**< that its products run at; NULL without a model, or where it computes by itself */
+  guint precision_number;       /**< WEFT_PRECISION_* of it */
   const WeftRevisionAsset *assets; /**< [n_assets] */
   guint n_assets;
   gboolean isolated;

@@ -49,7 +49,7 @@ static void append_scalar(GString *out, const WeftYaml *yaml)
 }
 
 /* Keys of nodes and inputs first and in this order; others follow as they stand. */
-static const char *const inner_order[] = {"use", "type", "model", "source", "in", "when", "params", "slots", "select",
+static const char *const inner_order[] = {"use", "type", "model", "precision", "source", "in", "when", "params", "slots", "select",
                                           "isolate", "deadline", "batch", "on_missing", "on_error", "on_verdict"};
 static const char *const outer_order[] = {"weft", "name", "context", "inputs", "require", "lead", "deadline", "models",
                                           "assets", "nodes", "outputs", "sinks"};

@@ -21,6 +21,7 @@ static const void *(*finder)(void *data, const char *id);
 static void *finder_data;
 static void (*log_line)(void *data, uint32_t level, const char *line);
 static void *log_data;
+static uint64_t n_computing;
 
 static atomic_uint_fast64_t n_allocations, n_live, fail_countdown;
 
@@ -151,10 +152,16 @@ static weft_status host_output_reserve(const struct weft_call *call, uint32_t ou
 
 static const void *host_get_extension(const char *id)
 {
+  n_computing += strncmp(id, "weft.compute/", 13) == 0;
   for (uint32_t i = 0; i < MAX_OFFERS && offers[i].id; i++)
     if (offers[i].table && strcmp(offers[i].id, id) == 0)
       return offers[i].table;
   return finder ? finder(finder_data, id) : NULL;
+}
+
+uint64_t weft_host_n_computing(void)
+{
+  return n_computing;
 }
 
 const struct weft_host *weft_host_table(void)

@@ -45,6 +45,9 @@ weft_status weft_host_offer(const char *id, const void *table);
  */
 void weft_host_set_finder(const void *(*find)(void *data, const char *id), void *data);
 
+/** How often a plugin has asked for `weft.compute/...`: who asks in `create` computes through it. [control thread] */
+uint64_t weft_host_n_computing(void);
+
 /** Where log lines go; NULL: nowhere, since a library prints nothing. line: borrowed until return. [control thread] */
 void weft_host_set_log(void (*log)(void *data, uint32_t level, const char *line), void *data);
 

@@ -160,6 +160,8 @@ static json_t *node_of(const WeftRevisionNode *node, struct weft_frame *frame, c
   if (node->model) {
     json_object_set_new(one, "model", json_string(node->model));
     json_object_set_new(one, "model_digest", json_string(node->model_digest));
+    if (node->precision)
+      json_object_set_new(one, "precision", json_string(node->precision));
   }
   json_t *assets = json_object();
   for (guint i = 0; i < node->n_assets; i++)

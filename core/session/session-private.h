@@ -15,7 +15,7 @@ struct WeftSession {
   WeftRevision *revision;
   WeftBuildOptions build;
   WeftVariables *variables;
-  char *worker_program, *isolate;
+  char *worker_program, *isolate, *precision, *fingerprint;
   WeftPluginRow *compute; /* NULL: none installed */
   const struct weft_compute *compute_table; /* NULL until a model asks for it */
   pthread_mutex_t lock;   /* not GLib's, which the thread sanitizer does not see */

@@ -59,6 +59,8 @@ WeftSession *weft_session_new(const WeftSessionOptions *options, GError **error)
   session->isolate = g_strdup(options->build.isolate);
   session->build.worker_program = session->worker_program;
   session->build.isolate = session->isolate;
+  session->precision = g_strdup(options->build.precision);
+  session->build.precision = session->precision;
   session->build.compute = session->compute ? session->compute->path : NULL;
   if (session->build.n_items_max == 0)
     session->build.n_items_max = DEFAULT_ITEMS_MAX;
@@ -82,10 +84,28 @@ void weft_session_free(WeftSession *session)
   weft_catalogue_free(session->catalogue);
   g_free(session->worker_program);
   g_free(session->isolate);
+  g_free(session->precision);
+  g_free(session->fingerprint);
   pthread_cond_destroy(&session->drained);
   pthread_mutex_destroy(&session->lock);
   pthread_mutex_destroy(&session->sink_lock);
   g_free(session);
+}
+
+/* The provider's, with what does not run at f32: "compute-cpu 0.1.0 avx2, see int8 (avx2-int8)". */
+static void take_fingerprint(WeftSession *session)
+{
+  g_autoptr(GString) text = g_string_new(session->compute_table ? session->compute_table->fingerprint : "none");
+  guint n = 0;
+  const WeftRevisionNode *nodes = weft_revision_nodes(session->revision, &n);
+  for (guint i = 0; i < n && session->compute_table; i++) {
+    if (!nodes[i].precision || strcmp(nodes[i].precision, "f32") == 0)
+      continue;
+    const char *layout = session->compute_table->layout(nodes[i].precision_number);
+    g_string_append_printf(text, ", %s %s (%s)", nodes[i].name, nodes[i].precision, layout ? layout : "none");
+  }
+  g_free(session->fingerprint);
+  session->fingerprint = g_strdup(text->str);
 }
 
 /* Where every model runs in a worker, nothing has asked for the provider here; it is the same file on the same machine. */
@@ -120,6 +140,7 @@ gboolean weft_session_load(WeftSession *session, const char *path, WeftDiagnosti
   session->revision = revision;
   session->pipeline = g_steal_pointer(&pipeline);
   load_compute_of_workers(session);
+  take_fingerprint(session);
   return TRUE;
 }
 
@@ -140,7 +161,7 @@ WeftCatalogue *weft_session_catalogue(WeftSession *session)
 
 const char *weft_session_fingerprint(WeftSession *session)
 {
-  return session->compute_table ? session->compute_table->fingerprint : "none";
+  return session->fingerprint ? session->fingerprint : "none";
 }
 
 guint weft_session_n_items_max(const WeftSession *session)

@@ -178,6 +178,7 @@ static int on_ports(struct weft_worker *worker, struct weft_reader *reader, stru
     return 0;
   if (worker->failure_status != WEFT_OK)
     return 1;
+  worker->computes = weft_get_u32(reader) != 0;
   if (!worker->ports_body) {
     weft_status status = keep_ports(worker, reader);
     if (status == WEFT_NO_MEMORY) {

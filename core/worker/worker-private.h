@@ -58,6 +58,7 @@ struct weft_worker {
   struct weft_ports ports;
   uint8_t *ports_body;         /**< as first answered: a relaunched zygote must answer the same */
   size_t n_ports_bytes;
+  int computes;
   struct weft_worker_resource *resources;
   uint32_t n_resources, n_inputs;
   uint64_t setup_timeout_ns, spin_ns;

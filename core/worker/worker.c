@@ -113,6 +113,11 @@ const struct weft_ports *weft_worker_ports(const struct weft_worker *worker)
   return &worker->ports;
 }
 
+int weft_worker_computes(const struct weft_worker *worker)
+{
+  return worker->computes;
+}
+
 static int put_limits(struct weft_worker *worker, const struct weft_limits *limits)
 {
   struct weft_writer *body = &worker->fork_body;

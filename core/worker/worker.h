@@ -38,6 +38,8 @@ struct weft_worker_spec {
 weft_status weft_worker_spawn(const struct weft_worker_spec *spec, struct weft_worker **out);
 /** What `ports` answered, checked for sizes and indices: borrowed until free. */
 const struct weft_ports *weft_worker_ports(const struct weft_worker *worker);
+/** Whether its `create` asked for weft.compute. */
+int weft_worker_computes(const struct weft_worker *worker);
 /**
  * Forks the worker and activates in it; again, with other limits, in a new one.
  * Errors as activate's, otherwise as above. No call is in progress. [control thread]

@@ -20,6 +20,6 @@ struct ast {
 
 /* Reads the folder, compiles. On failure host->fail was called; ast is left for weft_nn_encoder_clear. */
 weft_status ast_model_read(struct ast *ast, const struct weft_host *host, struct weft_setup *setup,
-                           const char *digest);
+                           const struct weft_config *config);
 
 #endif

@@ -71,14 +71,14 @@ static weft_value record_embeddings(const struct ast *ast, struct weft_nn_model 
 }
 
 weft_status ast_model_read(struct ast *ast, const struct weft_host *host, struct weft_setup *setup,
-                           const char *digest)
+                           const struct weft_config *config)
 {
   struct weft_nn_model m;
   struct weft_nn_transformer t;
   const struct weft_compute *compute = weft_nn_compute(host, setup);
   if (!compute)
     return WEFT_UNAVAILABLE;
-  weft_nn_model_open(&m, host, setup, "ast", architectures);
+  weft_nn_model_open(&m, host, setup, config, "ast", architectures);
   weft_nn_model_prefix(&m, "embeddings.cls_token", prefixes);
   weft_nn_transformer_read(&m, WEFT_NN_NORM_BEFORE, &t);
   read_geometry(ast, &m);
@@ -90,7 +90,7 @@ weft_status ast_model_read(struct ast *ast, const struct weft_host *host, struct
     pooled = weft_nn_mean_rows(m.plan, weft_nn_slice_rows(m.plan, x, 0, AST_N_SPECIAL));
   struct weft_nn_encoder_shape shape = {.d_model = t.d_model, .d_pooled = t.d_model, .n_layers = t.n_layers,
                                         .n_tokens = AST_N_SPECIAL + ast->n_bands * ast->n_times, .d_origin = 2,
-                                        .digest = digest, .n_inputs = 1};
+                                        .digest = config->model_digest, .n_inputs = 1};
   weft_status status = weft_nn_encoder_init(&ast->encoder, &m, compute, &shape, (weft_value[]){x, pooled});
   weft_nn_model_close(&m);
   return status;

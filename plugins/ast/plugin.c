@@ -29,7 +29,7 @@ static weft_status create(struct weft_setup *setup, const struct weft_config *co
     return host->fail(setup, WEFT_NO_MEMORY, "no memory for the node");
   ast->samples = samples;
   ast->rate = rate;
-  weft_status status = ast_model_read(ast, host, setup, config->model_digest);
+  weft_status status = ast_model_read(ast, host, setup, config);
   if (status == WEFT_OK)
     *instance = ast;
   else

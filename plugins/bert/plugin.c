@@ -104,7 +104,7 @@ static weft_value record_pooler(struct weft_nn_model *m, weft_value tokens, int6
   return weft_nn_model_has(m, "pooler.dense.weight") ? weft_nn_model_dense(m, first, &dense, "pooler.dense") : first;
 }
 
-static weft_status read_model(struct bert *bert, struct weft_setup *setup, const char *digest)
+static weft_status read_model(struct bert *bert, struct weft_setup *setup, const struct weft_config *config)
 {
   struct weft_nn_model m;
   struct weft_nn_transformer t;
@@ -113,7 +113,7 @@ static weft_status read_model(struct bert *bert, struct weft_setup *setup, const
   const struct weft_compute *compute = weft_nn_compute(host, setup);
   if (!compute)
     return WEFT_UNAVAILABLE;
-  weft_nn_model_open(&m, host, setup, "bert", architectures);
+  weft_nn_model_open(&m, host, setup, config, "bert", architectures);
   weft_nn_model_prefix(&m, "embeddings.word_embeddings.weight", prefixes);
   weft_nn_transformer_read(&m, WEFT_NN_NORM_BEHIND, &t);
   check_variant(&m);
@@ -127,7 +127,7 @@ static weft_status read_model(struct bert *bert, struct weft_setup *setup, const
     x = record_embeddings(bert, &m, n_words, &t);
   x = weft_nn_transformer_record(&m, &t, x);
   struct weft_nn_encoder_shape shape = {.d_model = t.d_model, .d_pooled = t.d_model, .n_layers = t.n_layers,
-                                        .n_tokens = bert->n_longest, .ragged = 1, .d_origin = 2, .digest = digest,
+                                        .n_tokens = bert->n_longest, .ragged = 1, .d_origin = 2, .digest = config->model_digest,
                                         .n_inputs = 3};
   weft_value pooled = record_pooler(&m, x, t.d_model);
   weft_status status = weft_nn_encoder_init(&bert->encoder, &m, compute, &shape, (weft_value[]){x, pooled});
@@ -141,7 +141,7 @@ static weft_status create(struct weft_setup *setup, const struct weft_config *co
   if (!bert)
     return host->fail(setup, WEFT_NO_MEMORY, "no memory for the node");
   weft_status status = config->n_inputs == 1
-                           ? read_model(bert, setup, config->model_digest)
+                           ? read_model(bert, setup, config)
                            : host->fail(setup, WEFT_BAD_CONFIG, "`text` is not connected; expected `in: TEXT`");
   if (status == WEFT_OK)
     *instance = bert;

@@ -94,7 +94,7 @@ static weft_status read_model(struct classifier *self, struct weft_setup *setup,
   self->compute = weft_nn_compute(host, setup);
   if (!self->compute)
     return WEFT_UNAVAILABLE;
-  weft_nn_model_open(&m, host, setup, "classifier", architectures);
+  weft_nn_model_open(&m, host, setup, config, "classifier", architectures);
   read_labels(self, &m);
   self->d = weft_nn_model_dim(&m, 1, "weight");
   check_input(self, &m, &config->inputs[0]);

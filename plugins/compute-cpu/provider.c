@@ -28,6 +28,13 @@ static weft_status compile(struct weft_setup *setup, const struct weft_plan *pla
   return weft_cpu_compile(the_host, &the_isa, precision, setup, plan, out);
 }
 
+static const char *layout(uint32_t precision)
+{
+  const struct weft_product_kernels *product =
+      precision < WEFT_N_FORMATS && the_isa.kernels ? weft_cpu_product_for(&the_isa, precision) : NULL;
+  return product ? product->name : NULL;
+}
+
 static struct weft_compute table = {
     .size = sizeof(struct weft_compute),
     .supports = supports,
@@ -36,6 +43,7 @@ static struct weft_compute table = {
     .run = weft_cpu_run,
     .free = weft_cpu_free,
     .fingerprint = fingerprint,
+    .layout = layout,
 };
 
 weft_status weft_cpu_init(const struct weft_host *host)

@@ -87,7 +87,7 @@ static weft_status read_model(struct expert *self, struct weft_setup *setup, con
   self->compute = weft_nn_compute(host, setup);
   if (!self->compute)
     return WEFT_UNAVAILABLE;
-  weft_nn_model_open(&m, host, setup, "expert-mlp", architectures);
+  weft_nn_model_open(&m, host, setup, config, "expert-mlp", architectures);
   if (m.status == WEFT_OK) {
     self->d = weft_json_int(m.config, "d_model", 1, MAX_WIDTH);
     self->d_out = weft_json_int_or(m.config, "d_out", self->d, 1, MAX_WIDTH);

@@ -97,11 +97,12 @@ static weft_value record_perceptron(struct weft_nn_model *m, weft_value p, const
 }
 
 static weft_status compile_modality(struct gated *gated, const struct weft_host *host, struct weft_setup *setup,
-                                    const struct weft_port *port, struct modality *modality)
+                                    const struct weft_config *config, uint32_t input)
 {
   struct weft_nn_model m;
+  const struct weft_port *port = &config->inputs[input];
   int64_t n_trained = 0, trained = -1, d = port->dims[1];
-  weft_nn_model_open(&m, host, setup, "gated", architectures);
+  weft_nn_model_open(&m, host, setup, config, "gated", architectures);
   if (m.status == WEFT_OK) {
     n_trained = weft_json_count(m.config, "inputs");
     gated->d = weft_json_int(m.config, "d_model", 1, MAX_WIDTH);
@@ -126,7 +127,7 @@ static weft_status compile_modality(struct gated *gated, const struct weft_host 
     weft_nn_output(m.plan, record_perceptron(&m, p, port->key, "value", (int64_t[]){d, d_hidden, gated->d}));
     weft_nn_output(m.plan, record_perceptron(&m, p, port->key, "gate", (int64_t[]){d, d_hidden, 1}));
   }
-  weft_status status = weft_nn_model_compile(&m, gated->compute, &modality->program);
+  weft_status status = weft_nn_model_compile(&m, gated->compute, &gated->modalities[input].program);
   weft_nn_model_close(&m);
   return status;
 }
@@ -145,7 +146,7 @@ weft_status gated_model_read(struct gated *gated, const struct weft_host *host, 
     gated->modalities[i].key = strdup(config->inputs[i].key);
     if (!gated->modalities[i].key)
       return host->fail(setup, WEFT_NO_MEMORY, "no memory for the inputs");
-    weft_status status = compile_modality(gated, host, setup, &config->inputs[i], &gated->modalities[i]);
+    weft_status status = compile_modality(gated, host, setup, config, i);
     if (status != WEFT_OK)
       return status;
   }

@@ -93,14 +93,14 @@ static weft_value record_pooler(struct weft_nn_model *m, weft_value tokens, int6
 }
 
 weft_status vit_model_read(struct vit *vit, const struct weft_host *host, struct weft_setup *setup,
-                           const char *digest)
+                           const struct weft_config *config)
 {
   struct weft_nn_model m;
   struct weft_nn_transformer t;
   const struct weft_compute *compute = weft_nn_compute(host, setup);
   if (!compute)
     return WEFT_UNAVAILABLE;
-  weft_nn_model_open(&m, host, setup, "vit", architectures);
+  weft_nn_model_open(&m, host, setup, config, "vit", architectures);
   weft_nn_model_prefix(&m, "embeddings.cls_token", prefixes);
   weft_nn_transformer_read(&m, WEFT_NN_NORM_BEFORE, &t);
   read_geometry(vit, &m);
@@ -110,7 +110,7 @@ weft_status vit_model_read(struct vit *vit, const struct weft_host *host, struct
   x = weft_nn_model_norm(&m, x, t.d_model, t.eps, "layernorm");
   struct weft_nn_encoder_shape shape = {.d_model = t.d_model, .n_layers = t.n_layers,
                                         .n_tokens = 1 + vit->n_rows * vit->n_columns, .d_origin = 4,
-                                        .digest = digest, .n_inputs = 1};
+                                        .digest = config->model_digest, .n_inputs = 1};
   weft_value pooled = record_pooler(&m, x, t.d_model, &shape.d_pooled);
   weft_status status = weft_nn_encoder_init(&vit->encoder, &m, compute, &shape, (weft_value[]){x, pooled});
   weft_nn_model_close(&m);

@@ -30,7 +30,7 @@ static weft_status create_as(struct weft_setup *setup, const struct weft_config 
   vit->as_values = as_values;
   vit->picture = picture;
   vit->size = size;
-  weft_status status = vit_model_read(vit, host, setup, config->model_digest);
+  weft_status status = vit_model_read(vit, host, setup, config);
   if (status == WEFT_OK)
     *instance = vit;
   else

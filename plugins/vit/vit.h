@@ -18,6 +18,6 @@ struct vit {
 
 /* Reads the folder, compiles. On failure host->fail was called; vit is left for weft_nn_encoder_clear. */
 weft_status vit_model_read(struct vit *vit, const struct weft_host *host, struct weft_setup *setup,
-                           const char *digest);
+                           const struct weft_config *config);
 
 #endif

@@ -66,12 +66,14 @@ static void check_architecture(struct weft_nn_model *m, const char *reads, const
 }
 
 weft_status weft_nn_model_open(struct weft_nn_model *m, const struct weft_host *host, struct weft_setup *setup,
-                               const char *reads, const char *const *architectures)
+                               const struct weft_config *config, const char *reads,
+                               const char *const *architectures)
 {
   char message[WEFT_MESSAGE_BYTES];
   memset(m, 0, sizeof *m);
   m->host = host;
   m->setup = setup;
+  m->precision = config->precision;
   m->prefix = "";
   m->config = weft_nn_model_json(m, "config.json");
   if (m->config)
@@ -223,7 +225,7 @@ weft_status weft_nn_model_compile(struct weft_nn_model *m, const struct weft_com
   const struct weft_plan *plan = weft_nn_plan_finish(m->plan);
   if (!plan)
     return weft_nn_model_fail(m, weft_nn_plan_status(m->plan), "%s", weft_nn_plan_error(m->plan));
-  struct weft_compute_options options = {.precision = WEFT_PRECISION_F32};
+  struct weft_compute_options options = {.precision = m->precision};
   m->status = compute->compile(m->setup, plan, &options, program);
   return m->status;
 }

@@ -6,7 +6,7 @@
  * names weights by their tensors and compiles.
  *
  *     struct weft_nn_model m;
- *     weft_nn_model_open(&m, host, setup, "vit", (const char *[]){"ViTModel", NULL});
+ *     weft_nn_model_open(&m, host, setup, config, "vit", (const char *[]){"ViTModel", NULL});
  *     weft_nn_model_prefix(&m, "embeddings.cls_token", (const char *[]){"", "vit.", NULL});
  *     weft_value w = weft_nn_model_weight(&m, 2, (int64_t[]){d, d}, "layer.%lld.weight", i);
  *     ...
@@ -25,6 +25,8 @@
 #include "plan.h"
 #include "safetensors.h"
 
+#include <weft/node.h>
+
 /** Longest name of a tensor with its prefix, bytes with the final zero; longer ones are an error. */
 #define WEFT_NN_NAME_BYTES 256
 
@@ -35,17 +37,20 @@ struct weft_nn_model {
   struct weft_safetensors *weights;  /**< model.safetensors */
   struct weft_resource resource;     /**< its bytes */
   struct weft_nn_plan *plan;
+  uint32_t precision;                /**< WEFT_PRECISION_* that the pipeline wants of it */
   const char *prefix;                /**< put before every tensor's name: borrowed until close */
   weft_status status;                /**< the first error */
 };
 
 /**
- * Opens the folder. reads: the plugin's id, for messages. architectures:
- * names accepted in `architectures`, NULL-terminated, the first one being what
- * messages recommend. m: free with weft_nn_model_close, whatever status is.
+ * Opens the folder. config: as create got it; its precision is that of the
+ * program. reads: the plugin's id, for messages. architectures: names accepted
+ * in `architectures`, NULL-terminated, the first one being what messages
+ * recommend. m: free with weft_nn_model_close, whatever status is.
  */
 weft_status weft_nn_model_open(struct weft_nn_model *m, const struct weft_host *host, struct weft_setup *setup,
-                               const char *reads, const char *const *architectures);
+                               const struct weft_config *config, const char *reads,
+                               const char *const *architectures);
 /** Frees all but the program. */
 void weft_nn_model_close(struct weft_nn_model *m);
 

@@ -70,6 +70,9 @@ static void test_oneline_keys(void)
   check("a:text ! b param.x=1 param.text='two ! words' batch.items=8 deadline=\"20 ms\" asset.rules=cat/rules.v2.yaml",
         "inputs: {a: {type: text}}, assets: {rules: cat/rules.v2.yaml}, nodes: {b: {use: b, params: {x: 1, text: \"two ! "
         "words\", rules: rules}, batch: {items: 8}, deadline: \"20 ms\", in: a}}, outputs: {b: b}");
+  check("a:text ! b model=m/x precision=int8 ! b model=m/x ! b model=m/x precision=int8",
+        "inputs: {a: {type: text}}, models: {x: {use: m/x, precision: int8}, x-2: m/x}, nodes: {b: {use: b, model: x, in: a}, "
+        "b-2: {use: b, model: x-2, in: b}, b-3: {use: b, model: x, in: b-2}}, outputs: {b-3: b-3}");
   check("a:text ! b model=m/x ! b model=m/x ! b model=n/x ! b model=x@^1",
         "inputs: {a: {type: text}}, models: {x: m/x, x-2: n/x, x-3: x@^1}, nodes: {b: {use: b, model: x, in: a}, b-2: {use: "
         "b, model: x, in: b}, b-3: {use: b, model: x-2, in: b-2}, b-4: {use: b, model: x-3, in: b-3}}, outputs: {b-4: b-4}");
@@ -80,6 +83,7 @@ static void test_oneline_errors_have_columns(void)
   refused("a:image ! ! b", "one-line:1:9: nothing stands behind this !");
   refused("a:image ! b 'c", "one-line:1:13: the quote ' has no other one");
   refused("ä:image ! b c", "one-line:1:13: expected KEY=VALUE, found \"c\"");
+  refused("a:image ! b precision=int8", "one-line:1:13: \"precision\" is that of a model, and the node has none");
   refused("a:image ! b model=x model=y", "one-line:1:21: \"model\" stands twice");
   refused("a:image ! b x.y=1 x=2", "one-line:1:19: \"x\" stands twice");
   refused("a:image ! b x=1 x.y=2", "one-line:1:17: \"x\" is given as one value and as a map");

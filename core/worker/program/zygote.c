@@ -190,6 +190,7 @@ static int answer_ports(struct weft_zygote *zygote)
   zygote->n_outputs = ports.n_outputs;
   weft_put_u32(&body, WEFT_OK);
   weft_put_text(&body, NULL);
+  weft_put_u32(&body, weft_host_n_computing() != 0);
   weft_put_ports(&body, &ports);
   return tell_body(zygote, WEFT_CONTROL_PORTS, &body, -1) ? EXIT_FAILURE : 0;
 }

@@ -179,6 +179,12 @@ struct weft_compute {
    * the process.
    */
   const char *fingerprint;
+
+  /**
+   * How weights of products at `precision` are packed and multiplied here, such as "avx2-int8": that of the next
+   * better precision where this processor lacks it. NULL: not a precision. Lives as long as the process. [any thread]
+   */
+  const char *(*layout)(uint32_t precision);
 };
 
 #ifdef __cplusplus
