@@ -83,6 +83,9 @@ int weft_cpu_offers(uint32_t code);
 void weft_cpu_op(struct weft_cpu_run *run, const struct weft_plan_op *op);
 /** Working memory of a thread that a product of n_rows rows needs. */
 uint64_t weft_cpu_linear_bytes(const struct weft_program *program, const struct weft_plan_op *op, int64_t n_rows);
+/** The same of an attention over n_q queries and n_k keys of one item. */
+uint64_t weft_cpu_attention_bytes(const struct weft_program *program, const struct weft_plan_op *op, int64_t n_q,
+                                  int64_t n_k);
 /** Writes the splits that op derives. */
 void weft_cpu_splits_op(struct weft_cpu_run *run, const struct weft_plan_op *op);
 

@@ -20,29 +20,36 @@ static int reserve(uint64_t *at, uint64_t n, uint64_t size)
   return *at <= WEFT_CPU_SCRATCH_MAX;
 }
 
+/* Rows of one item of a value at most: more fail. */
+static int64_t item_rows(const struct weft_program *program, weft_value v, int64_t n_items, const int64_t *rows)
+{
+  weft_value splits = program->values[v].splits;
+  int64_t n = rows_of(rows, n_items, splits), most = splits == WEFT_NO_VALUE ? 1 : program->values[splits].rows_max;
+  return n < most ? n : most;
+}
+
+static uint64_t op_work_bytes(const struct weft_program *program, const struct weft_plan_op *op, int64_t n_items,
+                              const int64_t *rows)
+{
+  switch (op->code) {
+  case WEFT_OP_LINEAR:
+    return weft_cpu_linear_bytes(program, op, rows_of(rows, n_items, program->values[op->inputs[0]].splits));
+  case WEFT_OP_ATTENTION:
+    return weft_cpu_attention_bytes(program, op, item_rows(program, op->inputs[0], n_items, rows),
+                                    item_rows(program, op->inputs[1], n_items, rows));
+  case WEFT_OP_ATTENTION_POOL:
+    return (uint64_t)item_rows(program, op->inputs[0], n_items, rows) * sizeof(float);
+  default: return 0;
+  }
+}
+
 /* Working memory of one thread: the most that any operation asks for. */
 static uint64_t work_bytes(const struct weft_program *program, int64_t n_items, const int64_t *rows)
 {
   uint64_t most = 0;
   for (uint32_t o = 0; o < program->n_ops; o++) {
-    const struct weft_plan_op *op = &program->ops[o];
-    if (op->code != WEFT_OP_ATTENTION && op->code != WEFT_OP_ATTENTION_POOL && op->code != WEFT_OP_LINEAR)
-      continue;
-    const struct weft_cpu_value *x = &program->values[op->inputs[0]];
-    int64_t n = rows_of(rows, n_items, x->splits);
-    if (op->code == WEFT_OP_LINEAR) {
-      uint64_t prepared = weft_cpu_linear_bytes(program, op, n);
-      most = prepared > most ? prepared : most;
-      continue;
-    }
-    int64_t item_max = x->splits == WEFT_NO_VALUE ? 1 : program->values[x->splits].rows_max;
-    if (n > item_max)
-      n = item_max;
-    uint64_t bytes = (uint64_t)n * sizeof(float);
-    if (op->code == WEFT_OP_ATTENTION && n < (INT64_C(1) << 40))
-      bytes = program->kernels->attention_bytes((size_t)n, x->width / (size_t)op->ints[0]);
-    if (bytes > most)
-      most = bytes;
+    uint64_t bytes = op_work_bytes(program, &program->ops[o], n_items, rows);
+    most = bytes > most ? bytes : most;
   }
   return (most + 63) / 64 * 64;
 }

@@ -192,6 +192,35 @@ static weft_status check_layer_norm(const struct check *c)
   return give_rows(c, x->splits, x->dims[1]);
 }
 
+/* Flags, window, global range, buckets. */
+static weft_status check_attention_seen(const struct check *c)
+{
+  const int64_t *i = c->op->ints;
+  const int64_t flags = WEFT_ATTENTION_CAUSAL | WEFT_ATTENTION_WINDOW | WEFT_ATTENTION_ONE_SIDED;
+  if (i[2] & ~flags)
+    return fail(c, "expected flags of WEFT_ATTENTION_*, found %lld", (long long)i[2]);
+  if (i[3] < 0 || i[3] > WEFT_PLAN_DIM_MAX || i[4] < 0 || i[4] > WEFT_PLAN_DIM_MAX)
+    return fail(c, "expected a window of 0 to 2^31 rows before and behind, found %lld and %lld", (long long)i[3],
+                (long long)i[4]);
+  if (i[5] < 0 || i[6] < i[5] || i[6] > WEFT_PLAN_DIM_MAX)
+    return fail(c, "expected a global range of rows from 0 to 2^31, found [%lld, %lld)", (long long)i[5],
+                (long long)i[6]);
+  if (absent(c, 3))
+    return WEFT_OK;
+  const struct weft_plan_value *bias = input_of(c, 3);
+  int64_t least = i[2] & WEFT_ATTENTION_ONE_SIDED ? 2 : 4;
+  weft_status status = check_weight(c, 3, "bias", -1, i[0]);
+  if (status != WEFT_OK)
+    return status;
+  if (bias->rank != 2 || bias->dims[0] < least)
+    return expected(c, 3, "bias", least == 2 ? "a weight of 2 buckets or more" : "a weight of 4 buckets or more");
+  int64_t exact = bias->dims[0] / least;
+  if (i[7] <= exact || i[7] > WEFT_PLAN_DIM_MAX)
+    return fail(c, "expected a largest distance beyond the %lld that have a bucket each, found %lld", (long long)exact,
+                (long long)i[7]);
+  return WEFT_OK;
+}
+
 static weft_status check_attention(const struct check *c)
 {
   static const char *const roles[] = {"q", "k", "v"};
@@ -199,17 +228,26 @@ static weft_status check_attention(const struct check *c)
     weft_status status = check_rows(c, i, roles[i]);
     if (status != WEFT_OK)
       return status;
-    const struct weft_plan_value *q = input_of(c, 0), *v = input_of(c, i);
-    if (v->splits != q->splits || v->dims[1] != q->dims[1])
-      return expected(c, i, roles[i], "rows as many and as wide as q");
   }
-  const struct weft_plan_value *q = input_of(c, 0);
-  int64_t n_heads = c->op->ints[0];
+  const struct weft_plan_value *q = input_of(c, 0), *k = input_of(c, 1), *v = input_of(c, 2);
+  int64_t n_heads = c->op->ints[0], n_kv = c->op->ints[1] ? c->op->ints[1] : n_heads;
   if (n_heads < 1 || q->dims[1] % n_heads != 0)
     return fail(c, "%lld columns cannot be divided into %lld heads", (long long)q->dims[1], (long long)n_heads);
+  if (n_kv < 1 || n_heads % n_kv != 0)
+    return fail(c, "%lld heads of queries cannot share %lld heads of keys", (long long)n_heads, (long long)n_kv);
+  char what[80];
+  snprintf(what, sizeof what, "rows of %lld heads of %lld, %lld columns", (long long)n_kv,
+           (long long)(q->dims[1] / n_heads), (long long)(q->dims[1] / n_heads * n_kv));
+  if (k->dims[1] != q->dims[1] / n_heads * n_kv)
+    return expected(c, 1, "k", what);
+  if (v->splits != k->splits)
+    return expected(c, 2, "v", "rows as many as those of k");
+  if (v->dims[1] % n_kv != 0)
+    return fail(c, "v: %lld columns cannot be divided into %lld heads", (long long)v->dims[1], (long long)n_kv);
   if (!isfinite(c->op->floats[0]))
     return fail(c, "expected a finite scale, found %g", c->op->floats[0]);
-  return give_rows(c, q->splits, q->dims[1]);
+  weft_status status = check_attention_seen(c);
+  return status == WEFT_OK ? give_rows(c, q->splits, v->dims[1] / n_kv * n_heads) : status;
 }
 
 static weft_status check_embedding(const struct check *c)

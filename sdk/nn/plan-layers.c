@@ -70,13 +70,20 @@ weft_value weft_nn_layer_norm(struct weft_nn_plan *plan, weft_value x, weft_valu
 
 weft_value weft_nn_attention(struct weft_nn_plan *plan, const struct weft_nn_attention *attention)
 {
-  struct weft_plan_op op =
-      weft_nn_op(WEFT_OP_ATTENTION, 3, (const weft_value[]){attention->q, attention->k, attention->v});
-  op.ints[0] = attention->n_heads;
-  op.floats[0] = attention->scale;
-  int64_t d = weft_nn_width(plan, attention->q);
-  if (attention->scale == 0 && attention->n_heads > 0 && d >= attention->n_heads)
-    op.floats[0] = 1 / sqrt((double)(d / attention->n_heads));
+  const struct weft_nn_attention *a = attention;
+  struct weft_plan_op op = weft_nn_op(WEFT_OP_ATTENTION, 4,
+                                      (const weft_value[]){a->q, a->k, a->v, a->relative ? a->bias : WEFT_NO_VALUE});
+  const int64_t ints[] = {a->n_heads, a->n_kv_heads,
+                          (a->causal ? WEFT_ATTENTION_CAUSAL : 0) | (a->window ? WEFT_ATTENTION_WINDOW : 0) |
+                              (a->one_sided ? WEFT_ATTENTION_ONE_SIDED : 0),
+                          a->left, a->right, a->global_first, a->global_end, a->max_distance};
+  memcpy(op.ints, ints, sizeof ints);
+  op.floats[0] = a->scale;
+  int64_t d = weft_nn_width(plan, a->q);
+  if (a->scale == 0 && a->n_heads > 0 && d >= a->n_heads)
+    op.floats[0] = 1 / sqrt((double)(d / a->n_heads));
+  if (a->relative && a->bias == WEFT_NO_VALUE)
+    return weft_nn_plan_fail(plan, WEFT_BAD_CONFIG, "attention: bias: expected a weight, found nothing");
   return weft_nn_plan_append(plan, &op);
 }
 

@@ -77,13 +77,22 @@ weft_value weft_nn_linear(struct weft_nn_plan *plan, weft_value x, weft_value we
 /** gamma, beta: [d]; beta may be WEFT_NO_VALUE. */
 weft_value weft_nn_layer_norm(struct weft_nn_plan *plan, weft_value x, weft_value gamma, weft_value beta, double eps);
 /**
- * Multi-head self attention within each item. q, k, v: [*, n_heads x d_head] of equal splits.
- * scale: 0 means 1/sqrt(d_head). Output projection not included.
+ * Multi-head attention within each item (WEFT_OP_ATTENTION). q: [*, n_heads x d_head]; k, v: [*, n_kv_heads x ...],
+ * of q's splits or of others. What is left out is 0. Output projection not included.
  */
 struct weft_nn_attention {
   weft_value q, k, v;
   int64_t n_heads;
-  double scale;
+  int64_t n_kv_heads;  /**< 0: n_heads */
+  double scale;        /**< 0: 1/sqrt(d_head) */
+  int causal;
+  int window;          /**< only `left` keys before and `right` behind a row's own place, and global ones */
+  int64_t left, right;
+  int64_t global_first, global_end; /**< rows that see and are seen by all, in spite of the window */
+  int relative;        /**< with a bias by distance, as in T5 and MPNet */
+  weft_value bias;     /**< relative: [n_buckets, n_heads] */
+  int64_t max_distance; /**< relative: from where on all distances share a bucket (128) */
+  int one_sided;       /**< relative: no buckets of their own for keys behind the row */
 };
 weft_value weft_nn_attention(struct weft_nn_plan *plan, const struct weft_nn_attention *attention);
 /** ids: [*] i32; table: [n, d] -> [*, d]. */

@@ -89,26 +89,65 @@ static void layer_norm(const struct op_run *o)
   }
 }
 
-static void attention_row(const struct op_run *o, int64_t begin, int64_t end, int64_t row, int64_t head)
+/* As T5's own code: the logarithm in f32, cut to a whole number. */
+static int64_t bucket_of(const struct weft_plan_op *op, int64_t n_buckets, int64_t distance)
+{
+  int64_t base = 0, n = ABS(distance);
+  if (op->ints[2] & WEFT_ATTENTION_ONE_SIDED)
+    n = MAX(-distance, 0);
+  else {
+    n_buckets /= 2;
+    base = distance > 0 ? n_buckets : 0;
+  }
+  int64_t exact = n_buckets / 2;
+  if (n < exact)
+    return base + n;
+  float part = logf((float)n / (float)exact) / (float)log((double)op->ints[7] / (double)exact);
+  return base + MIN(n_buckets - 1, exact + (int64_t)(part * (float)(n_buckets - exact)));
+}
+
+static int sees(const int64_t *i, int64_t row, int64_t key)
+{
+  if ((i[2] & WEFT_ATTENTION_CAUSAL) && key > row)
+    return 0;
+  int global = (row >= i[5] && row < i[6]) || (key >= i[5] && key < i[6]);
+  return !(i[2] & WEFT_ATTENTION_WINDOW) || global || (key >= row - i[3] && key <= row + i[4]);
+}
+
+/* row, key, end_key: in all rows; at: of row within its item. */
+static void attention_row(const struct op_run *o, int64_t row, int64_t at, int64_t head, int64_t key, int64_t end_key)
 {
   const double *k = o->r->data[o->op->inputs[1]], *v = o->r->data[o->op->inputs[2]];
-  int64_t d = o->d / o->op->ints[0], n = end - begin;
-  double *p = g_new0(double, (gsize)n);
-  for (int64_t j = 0; j < n; j++)
-    for (int64_t c = head * d; c < (head + 1) * d; c++)
-      p[j] += o->x[row * o->d + c] * k[(begin + j) * o->d + c];
-  softmax(p, p, n, o->op->floats[0]);
-  for (int64_t c = head * d; c < (head + 1) * d; c++)
-    for (int64_t j = 0; j < n; j++)
-      o->y[row * o->d + c] += p[j] * v[(begin + j) * o->d + c];
+  const float *bias = o->op->n_inputs > 3 ? weight_of(o, 3) : NULL;
+  int64_t n_heads = o->op->ints[0], n_kv = o->op->ints[1] ? o->op->ints[1] : n_heads, n = end_key - key, n_seen = 0;
+  int64_t d = o->d / n_heads, e = o->d_out / n_heads, kv = head / (n_heads / n_kv);
+  double *p = g_new0(double, (gsize)n + 1), *y = o->y + row * o->d_out + head * e;
+  for (int64_t j = 0; j < n; j++) {
+    for (int64_t c = 0; c < d; c++)
+      p[j] += o->x[row * o->d + head * d + c] * k[(key + j) * n_kv * d + kv * d + c];
+    p[j] *= o->op->floats[0];
+    if (bias)
+      p[j] += bias[bucket_of(o->op, o->plan->values[o->op->inputs[3]].dims[0], j - at) * n_heads + head];
+    if (!sees(o->op->ints, at, j))
+      p[j] = -INFINITY;
+    n_seen += sees(o->op->ints, at, j);
+  }
+  if (n_seen > 0) {
+    softmax(p, p, n, 1);
+    for (int64_t c = 0; c < e; c++)
+      for (int64_t j = 0; j < n; j++)
+        y[c] += p[j] * v[(key + j) * n_kv * e + kv * e + c];
+  }
   g_free(p);
 }
 
-static void attention(const struct op_run *o, int64_t begin, int64_t end)
+static void attention(const struct op_run *o, uint32_t item, int64_t begin, int64_t end)
 {
+  int64_t key, end_key;
+  item_of(o, o->op->inputs[1], item, &key, &end_key);
   for (int64_t row = begin; row < end; row++)
     for (int64_t head = 0; head < o->op->ints[0]; head++)
-      attention_row(o, begin, end, row, head);
+      attention_row(o, row, row - begin, head, key, end_key);
 }
 
 static void patches(const struct op_run *o, int64_t from, int64_t to)
@@ -132,7 +171,7 @@ static void by_item(const struct op_run *o, uint32_t item, int64_t from, int64_t
   const double *x = o->x + from * d;
   double *y = o->y + to * o->d_out;
   switch (o->op->code) {
-  case WEFT_OP_ATTENTION: attention(o, from, end); break;
+  case WEFT_OP_ATTENTION: attention(o, item, from, end); break;
   case WEFT_OP_PATCHES: patches(o, from, to); break;
   case WEFT_OP_ADD_POSITION:
     for (int64_t i = 0; i < n * d; i++)

@@ -159,52 +159,137 @@ static void test_softmax_matches(void)
   g_assert_cmpfloat(y[1], ==, .5f);
 }
 
-static void check_attention(size_t n, size_t d, size_t ld)
+/* One item: ld is more than the heads need, so that neighbours show what is written beyond. */
+struct attention_case {
+  size_t n_q, n_k, d, d_v, n_heads, ld;
+  int causal, window;
+  size_t left, right, global_first, global_end;
+  int bias;
+};
+
+static int case_sees(const struct attention_case *s, size_t i, size_t j)
 {
-  float *q = test_normals(n * ld, 1), *k = test_normals(n * ld, 1), *v = test_normals(n * ld, 1);
-  float *out = guarded(n * ld), scale = 1 / sqrtf((float)d);
-  size_t n_bytes = kernels->attention_bytes(n, d);
+  int global = (i >= s->global_first && i < s->global_end) || (j >= s->global_first && j < s->global_end);
+  return (!s->causal || j <= i) && (!s->window || global || (j + s->left >= i && j <= i + s->right));
+}
+
+/* Squares of error and size of one row of one head. */
+static void attention_row_error(const struct attention_case *s, const struct weft_attention *a, size_t head, size_t i,
+                                double *error, double *power)
+{
+  double *p = g_new0(double, s->n_k + 1);
+  int any = 0;
+  for (size_t j = 0; j < s->n_k; j++) {
+    for (size_t c = 0; c < s->d; c++)
+      p[j] += (double)a->q[i * s->ld + head * s->d + c] * a->k[j * s->ld + c];
+    p[j] = p[j] * a->scale + (a->bias ? a->bias[head * a->ld_bias + s->n_q - 1 - i + j] * G_LN2 : 0);
+    any |= case_sees(s, i, j);
+    if (!case_sees(s, i, j))
+      p[j] = -INFINITY;
+  }
+  if (any)
+    softmax_of(p, p, s->n_k);
+  for (size_t c = 0; c < s->d_v; c++) {
+    double sum = 0;
+    for (size_t j = 0; j < s->n_k && any; j++) {
+      double term = p[j] * a->v[j * s->ld + c];
+      sum += term;
+      *power += term * term;
+    }
+    double found = a->out[i * s->ld + head * s->d_v + c];
+    *error += (found - sum) * (found - sum);
+  }
+  g_free(p);
+}
+
+static void check_attention(const struct attention_case *s)
+{
+  float *q = test_normals(s->n_q * s->ld, 1), *k = test_normals(s->n_k * s->ld, 1), *v = test_normals(s->n_k * s->ld, 1);
+  float *out = guarded(s->n_q * s->ld);
+  size_t ld_bias = s->n_q + s->n_k + WEFT_ATTENTION_BIAS_PAD;
+  float *bias = test_normals(s->n_heads * ld_bias, 1);
+  struct weft_attention a = {.q = q, .k = k, .v = v, .out = out, .ld_q = s->ld, .ld_k = s->ld, .ld_v = s->ld,
+                             .ld_o = s->ld, .n_q = s->n_q, .n_k = s->n_k, .d = s->d, .d_v = s->d_v,
+                             .n_heads = s->n_heads, .end = s->n_q, .causal = s->causal, .window = s->window,
+                             .left = s->left, .right = s->right, .global_first = s->global_first,
+                             .global_end = s->global_end, .bias = s->bias ? bias : NULL, .ld_bias = ld_bias,
+                             .scale = 1 / sqrt((double)s->d)};
+  size_t n_bytes = kernels->attention_bytes(&a);
   g_assert_cmpuint(n_bytes % 64, ==, 0);
   uint8_t *work = aligned_alloc(64, n_bytes + 64);
-  memset(work, 0xa5, n_bytes + 64);
-  kernels->attention(&(struct weft_attention){.q = q, .k = k, .v = v, .out = out, .ld = ld, .ldo = ld, .n = n, .d = d,
-                                              .scale = scale, .work = work});
+  memset(work, 0xff, n_bytes + 64);
+  a.work = work;
+  kernels->attention(&a);
   for (size_t i = 0; i < 64; i++)
-    g_assert_cmpuint(work[n_bytes + i], ==, 0xa5);
-  double error = 0, power = 1e-30, *p = g_new(double, n);
-  for (size_t i = 0; i < n; i++) {
-    for (size_t j = 0; j < n; j++) {
-      p[j] = 0;
-      for (size_t c = 0; c < d; c++)
-        p[j] += (double)q[i * ld + c] * k[j * ld + c] * scale;
-    }
-    softmax_of(p, p, n);
-    for (size_t c = 0; c < d; c++) {
-      double sum = 0;
-      for (size_t j = 0; j < n; j++) {
-        double term = p[j] * v[j * ld + c];
-        sum += term;
-        power += term * term;
-      }
-      error += (out[i * ld + c] - sum) * (out[i * ld + c] - sum);
-    }
-  }
+    g_assert_cmpuint(work[n_bytes + i], ==, 0xff);
+  double error = 0, power = 1e-30;
+  for (size_t i = 0; i < s->n_q; i++)
+    for (size_t head = 0; head < s->n_heads; head++)
+      attention_row_error(s, &a, head, i, &error, &power);
   if (!(error / power <= NMSE_MAX))
-    g_error("attention %s n %zu d %zu: NMSE %g", kernels->name, n, d, error / power);
-  for (size_t i = 0; i < n; i++)
-    for (size_t c = d; c < ld; c++)
-      g_assert_true(out[i * ld + c] == GUARD_VALUE);
-  guarded_free(out, n * ld);
-  g_free(p);
-  free(q), free(k), free(v), free(work);
+    g_error("attention %s n %zu x %zu d %zu causal %d window %d: NMSE %g", kernels->name, s->n_q, s->n_k, s->d, s->causal,
+            s->window, error / power);
+  for (size_t i = 0; i < s->n_q; i++)
+    for (size_t c = s->n_heads * s->d_v; c < s->ld; c++)
+      g_assert_true(out[i * s->ld + c] == GUARD_VALUE);
+  float *parts = guarded(s->n_q * s->ld);
+  a.out = parts;
+  for (a.first = 0; a.first < s->n_q; a.first = a.end) {
+    a.end = MIN(s->n_q, a.first + WEFT_ATTENTION_ROWS);
+    kernels->attention(&a);
+  }
+  g_assert_cmpmem(parts, s->n_q * s->ld * sizeof *out, out, s->n_q * s->ld * sizeof *out);
+  guarded_free(parts, s->n_q * s->ld);
+  guarded_free(out, s->n_q * s->ld);
+  free(q), free(k), free(v), free(work), free(bias);
 }
 
 static void test_attention_matches(void)
 {
-  for (int round = 0; round < 60; round++) {
-    size_t d = 1 + test_random(80), n = 1 + test_random(round % 8 ? 70 : 300);
-    check_attention(n, d, d + test_random(20));
+  for (int round = 0; round < 80; round++) {
+    struct attention_case s = {.d = 1 + test_random(80), .d_v = 1 + test_random(80), .n_heads = 1 + test_random(3),
+                               .n_q = 1 + test_random(round % 8 ? 70 : 400), .n_k = test_random(round % 8 ? 70 : 700),
+                               .causal = test_random(3) == 0, .window = (int)test_random(2), .bias = (int)test_random(2)};
+    s.ld = s.n_heads * MAX(s.d, s.d_v) + test_random(20);
+    s.left = test_random(round % 3 ? 20 : 300), s.right = test_random(round % 3 ? 20 : 300);
+    if (test_random(2))
+      s.global_first = test_random(30), s.global_end = s.global_first + test_random(8);
+    if (test_random(2))
+      s.n_k = s.n_q;
+    check_attention(&s);
   }
+  check_attention(&(struct attention_case){.n_q = 300, .n_k = 1030, .d = 32, .d_v = 32, .n_heads = 1, .ld = 32, .window = 1,
+                                           .left = SIZE_MAX / 2, .right = SIZE_MAX / 2});
+}
+
+/* What a row does not see does not reach it, whatever it is; what it sees does. */
+static void test_attention_extreme(void)
+{
+  enum { N = 600, D = 8 };
+  float *q = test_normals(N * D, 1), *k = test_normals(N * D, 1), *v = test_normals(N * D, 1), *out = guarded(N * D);
+  struct weft_attention a = {.q = q, .k = k, .v = v, .out = out, .ld_q = D, .ld_k = D, .ld_v = D, .ld_o = D, .n_q = N,
+                             .n_k = N, .d = D, .d_v = D, .n_heads = 1, .end = N, .scale = 1};
+  a.work = aligned_alloc(64, kernels->attention_bytes(&a));
+  q[5 * D] = NAN;
+  q[7 * D] = 1e30f, k[9 * D] = 1e30f;
+  kernels->attention(&a);
+  for (size_t i = 0; i < N; i++)
+    for (size_t c = 0; c < D; c++)
+      g_assert_true((i == 5 || i == 7) ? isnan(out[i * D + c]) : isfinite(out[i * D + c]));
+  k[9 * D] = NAN;
+  a.causal = 1;
+  kernels->attention(&a);
+  for (size_t i = 0; i < 9; i++)
+    g_assert_true(i == 5 || isfinite(out[i * D]));
+  for (size_t i = 9; i < N; i++)
+    g_assert_true(isnan(out[i * D]));
+  uint32_t cancel = 1;
+  a.cancel = &cancel;
+  out[0] = 4711;
+  kernels->attention(&a);
+  g_assert_cmpfloat(out[0], ==, 4711);
+  guarded_free(out, N * D);
+  free(q), free(k), free(v), free(a.work);
 }
 
 static void test_maps_match(void)
@@ -262,6 +347,7 @@ int main(int argc, char **argv)
       {"layer_norm/matches", test_layer_norm_matches},
       {"softmax/matches", test_softmax_matches},
       {"attention/matches", test_attention_matches},
+      {"attention/extreme", test_attention_extreme},
       {"maps/match", test_maps_match},
   };
   static const char *const sets[] = {"scalar", "avx2", "avx512"};

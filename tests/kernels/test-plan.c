@@ -4,6 +4,7 @@
 #include "plan.h"
 
 #include <glib.h>
+#include <math.h>
 #include <string.h>
 
 static const float zeros[4096];
@@ -105,16 +106,38 @@ static void test_plan_linear_errors(void)
   assert_error(p, "x: expected rows f32 [*, d]", "found nothing");
 }
 
+static void attention_error(struct weft_nn_attention a, const char *one, const char *other)
+{
+  struct weft_nn_plan *p = weft_nn_plan_new();
+  weft_value splits = weft_nn_input_splits(p, "rows"), others = weft_nn_input_splits(p, "others");
+  const weft_value values[] = {weft_nn_input(p, "x", weft_f32(), splits, 8), weft_nn_input(p, "narrow", weft_f32(), splits, 4),
+                               weft_nn_input(p, "other", weft_f32(), others, 8), weight(p, "table", 2, 4, 2),
+                               weight(p, "odd", 2, 4, 3)};
+  a.q = values[a.q], a.k = values[a.k], a.v = values[a.v], a.bias = values[a.bias];
+  weft_nn_attention(p, &a);
+  assert_error(p, one, other);
+}
+
+enum { X, NARROW, OTHER, TABLE, ODD };
+
 static void test_plan_attention_errors(void)
 {
-  weft_value x;
-  struct weft_nn_plan *p = start(&x);
-  weft_nn_attention(p, &(struct weft_nn_attention){x, x, x, 3, 0});
-  assert_error(p, "attention: 8 columns cannot be divided into 3 heads", "");
-  p = start(&x);
-  weft_value other = weft_nn_input(p, "other", weft_f32(), weft_nn_input_splits(p, "other"), 8);
-  weft_nn_attention(p, &(struct weft_nn_attention){x, other, x, 2, 0});
-  assert_error(p, "k: expected rows as many and as wide as q", "found other f32 [*, 8]");
+  attention_error((struct weft_nn_attention){.n_heads = 3}, "attention: 8 columns cannot be divided into 3 heads", "");
+  attention_error((struct weft_nn_attention){.k = OTHER, .n_heads = 2}, "v: expected rows as many as those of k", "x f32");
+  attention_error((struct weft_nn_attention){.k = NARROW, .n_heads = 2}, "k: expected rows of 2 heads of 4, 8 columns",
+                  "found narrow f32 [*, 4]");
+  attention_error((struct weft_nn_attention){.n_heads = 4, .n_kv_heads = 3}, "4 heads of queries cannot share 3", "");
+  attention_error((struct weft_nn_attention){.n_heads = 4, .n_kv_heads = 2, .v = NARROW},
+                  "k: expected rows of 2 heads of 2, 4 columns", "found x");
+  attention_error((struct weft_nn_attention){.n_heads = 2, .window = 1, .left = -1}, "expected a window of 0 to 2^31",
+                  "found -1 and 0");
+  attention_error((struct weft_nn_attention){.n_heads = 2, .global_first = 3, .global_end = 2}, "a global range",
+                  "found [3, 2)");
+  attention_error((struct weft_nn_attention){.n_heads = 2, .relative = 1, .bias = ODD, .max_distance = 8},
+                  "bias: expected a weight [n, 2]", "found odd f32 [4, 3]");
+  attention_error((struct weft_nn_attention){.n_heads = 2, .relative = 1, .bias = TABLE, .max_distance = 1},
+                  "a largest distance beyond the 1", "found 1");
+  attention_error((struct weft_nn_attention){.n_heads = 2, .scale = INFINITY}, "expected a finite scale", "inf");
 }
 
 static void test_plan_other_errors(void)

@@ -15,21 +15,42 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/** One head of one item: out = softmax(q k^T scale) v. Row stride ld for q, k and v, ldo for out. */
+/**
+ * The heads of queries of one item that share one head of keys and values:
+ * out = softmax(q k^T scale + bias) v, each row over the keys that it sees. A
+ * query sees the keys up to its own place (causal), and where there is a
+ * window those from `left` before to `right` behind it; rows of the global
+ * range see every key, and its keys are seen by every row. A row that sees no
+ * key is zeros. Rows are numbered within the item.
+ */
 struct weft_attention {
-  const float *q, *k, *v;
+  const float *q, *k, *v;   /**< of row 0 of the item, first of these heads */
   float *out;
-  size_t ld, ldo;
-  size_t n, d;        /**< rows of the item, width of the head */
-  float scale;
-  void *work;         /**< attention_bytes(n, d), 64-byte aligned */
-  const uint32_t *cancel; /**< looked at between blocks of rows; NULL: never */
+  size_t ld_q, ld_k, ld_v, ld_o; /**< floats between rows */
+  size_t n_q, n_k;          /**< rows of the item */
+  size_t d, d_v;            /**< width of a head of keys, of values */
+  size_t n_heads;           /**< one beside the other in q and out */
+  size_t first, end;        /**< rows to write; first: a multiple of WEFT_ATTENTION_ROWS */
+  int causal, window;
+  size_t left, right;
+  size_t global_first, global_end;
+  const float *bias;        /**< [n_heads][ld_bias] or NULL: of key j for query i at j - i + n_q - 1, times log2(e);
+                                 readable up to WEFT_ATTENTION_BIAS_PAD beyond */
+  size_t ld_bias;
+  double scale;
+  void *work;               /**< attention_bytes, 64-byte aligned */
+  const uint32_t *cancel;   /**< looked at between blocks; NULL: never */
 };
+
+/** Rows that one call of `attention` may begin with: multiples of every set's block of queries. */
+#define WEFT_ATTENTION_ROWS 336
+#define WEFT_ATTENTION_BIAS_PAD 64
 
 struct weft_kernels {
   const char *name;
 
-  size_t (*attention_bytes)(size_t n, size_t d);
+  /** Of n_q, n_k, d and d_v; never less for more of them. */
+  size_t (*attention_bytes)(const struct weft_attention *a);
   void (*attention)(const struct weft_attention *a);
   /** y = (x - mean) / sqrt(var + eps) gamma + beta over d; beta may be NULL. */
   void (*layer_norm)(float *y, const float *x, const float *gamma, const float *beta, size_t d, float eps);

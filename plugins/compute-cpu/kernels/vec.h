@@ -52,7 +52,7 @@ void WEFT_KERNEL(axpy)(float *y, const float *x, size_t n, float factor);
 float WEFT_KERNEL(dot)(const float *a, const float *b, size_t n);
 void WEFT_KERNEL(layer_norm)(float *y, const float *x, const float *gamma, const float *beta, size_t d, float eps);
 void WEFT_KERNEL(softmax)(float *y, const float *x, size_t n, float factor);
-size_t WEFT_KERNEL(attention_bytes)(size_t n, size_t d);
+size_t WEFT_KERNEL(attention_bytes)(const struct weft_attention *a);
 void WEFT_KERNEL(attention)(const struct weft_attention *a);
 
 #define V_INLINE static inline __attribute__((always_inline))

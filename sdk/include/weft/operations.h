@@ -37,8 +37,24 @@
 #define WEFT_OP_LINEAR 16u
 /** (x, w gamma [d], w beta? [d]) -> (x - mean) / sqrt(var + f0) gamma + beta, over each row. */
 #define WEFT_OP_LAYER_NORM 17u
-/** (q, k, v: [*, i0 heads x d_head]) -> softmax(q k^T f0) v within each item and head; equal splits, k and v too. */
+/**
+ * (q [*, i0 heads x d], k [*, h x d], v [*, h x e], w bias? [b, i0 heads]) -> softmax(q k^T f0 + bias) v within each
+ * item and head, [*, i0 heads x e] with the splits of q. h = i1 heads of keys and values (0: i0), each shared by
+ * i0 / i1 neighbouring heads of queries (Ainslie et al. 2023, "GQA"). k and v have equal splits, which may be others
+ * than q's (cross attention). i2: WEFT_ATTENTION_*, any of them together.
+ * Row i of an item sees key j where j <= i or attention is not causal; and, with a window, where
+ * i - i3 <= j <= i + i4, or i or j lies in the global range [i5, i6) (Beltagy et al. 2020, "Longformer"). A row that
+ * sees no key is zeros. Work and memory follow what is seen, not the square of the rows.
+ * bias: one number a head for each bucket of j - i, as in T5 (Raffel et al. 2020, section 2.1): distances below
+ * b/4 have a bucket each, larger ones share by logarithm up to i7, from where on all have the last; the second b/2
+ * buckets are for j > i. WEFT_ATTENTION_ONE_SIDED: all b are for j <= i, and j > i has the bucket of 0.
+ * The softmax is computed block by block of keys (Milakov and Gimelshein 2018, "Online normalizer calculation for
+ * softmax", section 3).
+ */
 #define WEFT_OP_ATTENTION 18u
+#define WEFT_ATTENTION_CAUSAL 1
+#define WEFT_ATTENTION_WINDOW 2
+#define WEFT_ATTENTION_ONE_SIDED 4
 /** (ids [*] i32, w table [n, d]) -> rows of the table; an id outside it is bad input of its item. */
 #define WEFT_OP_EMBEDDING 19u
 /** (x, w table [n, d]) -> x + table row (i0 + index of the row in its item); an item beyond the table is bad input. */
