@@ -44,9 +44,11 @@ static const struct weft_product_kernels *const products[] = {
     &weft_product_avx512_f32,
     &weft_product_avx2_f32,
     &weft_product_avx2_int8,
+    &weft_product_avx2_int4,
 #endif
     &weft_product_scalar_f32,
     &weft_product_scalar_int8,
+    &weft_product_scalar_int4,
 };
 #define N_PRODUCTS (sizeof products / sizeof *products)
 

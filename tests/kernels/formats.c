@@ -2,6 +2,7 @@
 #include "formats.h"
 
 #include <glib.h>
+#include <kernels/quantise.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,12 +58,28 @@ static void int8_weights(float *w, size_t n, size_t k)
   int8_rows(w, k, n, k);
 }
 
+/* The kernels' own choice of scales: what it loses is measured apart (test-quantised.c). */
+static void int4_weights(float *w, size_t n, size_t k)
+{
+  for (size_t i = 0; i < n; i++)
+    for (size_t j = 0; j < k; j += WEFT_INT4_GROUP) {
+      float x[WEFT_INT4_GROUP] = {0};
+      int8_t q[WEFT_INT4_GROUP];
+      size_t n_group = MIN(k - j, (size_t)WEFT_INT4_GROUP);
+      memcpy(x, w + i * k + j, n_group * sizeof *x);
+      float scale = weft_int4_quantise(q, x);
+      for (size_t g = 0; g < n_group; g++)
+        w[i * k + j + g] = (float)q[g] * scale;
+    }
+}
+
 const struct test_format *test_format(uint32_t format)
 {
   static const struct test_format formats[WEFT_N_FORMATS] = {
       [WEFT_FORMAT_F32] = {same_weights, same_rows, 1e-12},
       [WEFT_FORMAT_BF16] = {bf16_weights, bf16_rows, 1e-12},
       [WEFT_FORMAT_INT8] = {int8_weights, int8_rows, 1e-12},
+      [WEFT_FORMAT_INT4] = {int4_weights, int8_rows, 1e-12},
   };
   g_assert_cmpuint(format, <, WEFT_N_FORMATS);
   g_assert_nonnull(formats[format].rows);

@@ -184,7 +184,7 @@ static void prepare(void *to, const float *a, size_t lda, size_t m, size_t k)
     memset(q + k / I_CHUNK * I_CHUNK, 0, n_bytes - head - k / I_CHUNK * I_CHUNK);
     float scale = int_quantise(q, a, k);
     memcpy(row, &scale, sizeof scale);
-    for (size_t first = 0, b = 0; first < k; first += WEFT_INT_BLOCK, b++) {
+    for (size_t first = 0, b = 0; I_OFFSET && first < k; first += WEFT_INT_BLOCK, b++) {
       int32_t sum = 0;
       for (size_t j = first; j < k && j < first + WEFT_INT_BLOCK; j++)
         sum += q[j];

@@ -5,7 +5,8 @@
  * (WEFT_INT_*, beside the WEFT_ISA_* that serves floats), and the prepared row.
  *
  * A prepared row: the scale (f32; x is about scale times its integer), then for
- * every WEFT_INT_BLOCK elements their sum (i32), filled up to whole lines; then
+ * every WEFT_INT_BLOCK elements their sum (i32; 0 in a set without I_OFFSET),
+ * filled up to whole lines; then
  * the integers, one byte each within +-127, filled up to whole lines with
  * zeros. A row with a NaN or an infinity has the scale NaN and zeros: its
  * results are NaN, no other row's. A row whose largest value is below
@@ -42,20 +43,28 @@ static inline size_t int_row_bytes(size_t k) { return int_head_bytes(k) + int_li
 /** Largest |x| of n; NaN where one is NaN or infinite. */
 static inline float int_highest(const float *x, size_t n)
 {
-  vf most = v_set1(0.f), poison = v_set1(0.f), zero = v_set1(0.f);
+  enum { CHAINS = 4 };
+  vf most[CHAINS], poison[CHAINS], zero = v_set1(0.f);
+  for (int c = 0; c < CHAINS; c++)
+    most[c] = poison[c] = zero;
   size_t i = 0;
-  for (; i + V_LANES <= n; i += V_LANES) {
-    vf v = v_load(x + i);
-    most = v_max(most, v_abs(v));
-    poison = v_fma(v, zero, poison);
+  for (; i + CHAINS * V_LANES <= n; i += CHAINS * V_LANES)
+    for (size_t c = 0; c < CHAINS; c++) {
+      vf v = v_load(x + i + c * V_LANES);
+      most[c] = v_max(most[c], v_abs(v));
+      poison[c] = v_fma(v, zero, poison[c]);
+    }
+  for (; i < n; i += V_LANES) {
+    vf v = n - i < V_LANES ? v_load_mask(x + i, v_mask(n - i)) : v_load(x + i);
+    most[0] = v_max(most[0], v_abs(v));
+    poison[0] = v_fma(v, zero, poison[0]);
   }
-  if (i < n) {
-    vf v = v_load_mask(x + i, v_mask(n - i));
-    most = v_max(most, v_abs(v));
-    poison = v_fma(v, zero, poison);
+  for (int c = 1; c < CHAINS; c++) {
+    most[0] = v_max(most[0], most[c]);
+    poison[0] = v_add(poison[0], poison[c]);
   }
-  float sum = v_sum(poison);
-  return sum == sum ? v_highest(most) : NAN;
+  float sum = v_sum(poison[0]);
+  return sum == sum ? v_highest(most[0]) : NAN;
 }
 
 /** Writes n integers; returns the scale. Beyond n: zeros up to a whole chunk. */

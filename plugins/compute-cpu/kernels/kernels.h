@@ -69,12 +69,12 @@ struct weft_kernels {
 struct weft_product_kernels;
 extern const struct weft_kernels weft_kernels_scalar;
 extern const struct weft_product_kernels weft_product_scalar_f32;
-extern const struct weft_product_kernels weft_product_scalar_int8;
+extern const struct weft_product_kernels weft_product_scalar_int8, weft_product_scalar_int4;
 #if defined(__x86_64__)
 extern const struct weft_kernels weft_kernels_avx2;
 extern const struct weft_kernels weft_kernels_avx512;
 extern const struct weft_product_kernels weft_product_avx2_f32, weft_product_avx512_f32;
-extern const struct weft_product_kernels weft_product_avx2_int8;
+extern const struct weft_product_kernels weft_product_avx2_int8, weft_product_avx2_int4;
 #endif
 
 #endif
