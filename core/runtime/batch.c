@@ -157,6 +157,7 @@ static struct weft_frame *form(struct batcher *batcher, uint32_t beside)
     *link = NULL;
     inner->batch_n_items = (uint32_t)load.n_items;
     inner->batch_beside = beside;
+    batcher->n_inside = beside ? batcher->n_inside : n_parts;
     inner->batch_number = ++batcher->n_calls;
     atomic_store_explicit(&inner->batch_refs, n_parts, memory_order_relaxed);
     batcher->n_parts += n_parts;
@@ -177,13 +178,69 @@ static int is_full(const struct batcher *batcher)
          (batching->cost_max && batcher->queued_cost >= batching->cost_max);
 }
 
+/* Whether to wait for those whom the call that has ended released. With the gate's lock held. */
+static int linger(struct batcher *batcher)
+{
+  uint32_t n = batcher->n_inside ? batcher->n_inside : 1, flags = batcher->node->flags;
+  batcher->n_inside = 0;
+  batcher->n_released = 0;
+  /* A client alone is waited for by nobody, nor is anyone kept waiting where calls run side by side. */
+  if (batching_of(batcher)->wait_ns || batcher->ns_usual < WEFT_BATCH_LINGER_LEAST_NS || (n == 1 && !batcher->first) ||
+      (!(flags & (NODE_ISOLATED | NODE_EXCLUSIVE)) && !atomic_load_explicit(&batcher->splits, memory_order_relaxed)))
+    return 0;
+  if (batcher->n_skip) {
+    batcher->n_skip--;
+    return 0;
+  }
+  uint64_t most = batcher->ns_usual / WEFT_BATCH_LINGER_SHARE;
+  batcher->n_released = n;
+  batcher->n_before = batcher->n_queued;
+  batcher->linger_from = weft_clock_now();
+  batcher->linger_until = batcher->linger_from + (most < WEFT_BATCH_LINGER_MOST_NS ? most : WEFT_BATCH_LINGER_MOST_NS);
+  batcher->n_lingered++;
+  return 1;
+}
+
+static uint32_t n_back(const struct batcher *batcher)
+{
+  return batcher->n_queued > batcher->n_before ? batcher->n_queued - batcher->n_before : 0;
+}
+
+/* Whether it still waits for them, until when; otherwise what came of it. With the gate's lock held. */
+static int is_lingering(struct batcher *batcher, uint64_t *until)
+{
+  if (!batcher->n_released)
+    return 0;
+  uint64_t now = weft_clock_now();
+  uint32_t n = n_back(batcher);
+  if (2 * n >= batcher->n_released) {
+    uint64_t again = now + (now - batcher->linger_from);
+    batcher->linger_until = again < batcher->linger_until ? again : batcher->linger_until;
+  }
+  if (n < batcher->n_released && now < batcher->linger_until && !is_full(batcher)) {
+    *until = batcher->linger_until;
+    return 1;
+  }
+  batcher->doubt = 2 * n >= batcher->n_released                      ? 0
+                   : batcher->doubt < WEFT_BATCH_LINGER_DOUBT_MAX ? batcher->doubt + 1
+                                                                  : WEFT_BATCH_LINGER_DOUBT_MAX;
+  batcher->n_skip = batcher->doubt ? 1u << (batcher->doubt - 1) : 0;
+  batcher->n_released = 0;
+  return 0;
+}
+
 /* With the gate's lock held: the call that may begin now; else *due is when the first part has waited long enough. */
 static struct weft_frame *try_next(struct batcher *batcher, uint64_t *due)
 {
   uint64_t wait_ns = batching_of(batcher)->wait_ns;
   *due = 0;
-  if (!batcher->waiting || !batcher->first)
+  if (!batcher->waiting || is_lingering(batcher, due))
     return NULL;
+  if (!batcher->first) {
+    batcher->waiting = 0;
+    atomic_store_explicit(&batcher->node->door, 0, memory_order_release);
+    return NULL;
+  }
   if (wait_ns && !is_full(batcher)) {
     /* Time in which the node was busy is no waiting for others: who was answered by the call that has just ended may
        well be about to ask again. */
@@ -207,10 +264,12 @@ static void go(struct batcher *batcher, struct weft_frame *inner, uint64_t due)
   if (due && weft_timer_arm(batcher->graph->runtime->timer, &batcher->timer, due)) {
     /* Without a timer nobody waits. */
     pthread_mutex_lock(&batcher->node->gate->lock);
-    if (batcher->waiting && batcher->first) {
-      batcher->waiting = 0;
-      inner = form(batcher, 0);
-    }
+    batcher->n_released = 0;
+    if (batcher->waiting)
+      inner = batcher->first ? form(batcher, 0) : NULL;
+    if (batcher->waiting && !inner)
+      atomic_store_explicit(&batcher->node->door, 0, memory_order_release);
+    batcher->waiting = 0;
     pthread_mutex_unlock(&batcher->node->gate->lock);
   }
   if (inner && weft_pool_push(batcher->graph->runtime->pool, &inner->job))
@@ -225,7 +284,7 @@ void weft_batch_leave(struct batcher *batcher)
   pthread_mutex_lock(&gate->lock);
   if (batching_of(batcher)->wait_ns)
     batcher->t_idle = weft_clock_now();
-  if (batcher->first) {
+  if (linger(batcher) || batcher->first) {
     batcher->waiting = 1;
     inner = try_next(batcher, &due);
   } else {
@@ -311,7 +370,7 @@ uint64_t weft_batch_expire(struct weft_timer_entry *entry, uint64_t now)
 static int may_go_beside(const struct batcher *batcher, const struct weft_frame *frame, uint32_t index)
 {
   const struct node_stat *stat = &frame->stats[index];
-  if (batcher->node->flags & (NODE_ISOLATED | NODE_EXCLUSIVE) || batching_of(batcher)->wait_ns)
+  if (batcher->node->flags & (NODE_ISOLATED | NODE_EXCLUSIVE) || batching_of(batcher)->wait_ns || batcher->waiting)
     return 0;
   uint64_t n_calls = atomic_load_explicit(&stat->n_calls, memory_order_relaxed);
   uint64_t ticks = atomic_load_explicit(&stat->ticks, memory_order_relaxed);
@@ -483,6 +542,7 @@ void weft_batch_counters(struct gate *gate, struct weft_counters *out)
   struct batcher *batcher = gate->batcher;
   pthread_mutex_lock(&gate->lock);
   out->n_waiting = batcher->n_queued;
+  out->n_lingered = batcher->n_lingered;
   out->n_batches = batcher->n_calls;
   out->n_batched = batcher->n_parts;
   out->n_batch_items = batcher->n_items;

@@ -31,6 +31,17 @@
 /** A call of a parallel node that takes longer than this, and than four times what is usual, is no longer waited for. */
 #define WEFT_BATCH_PATIENCE_NS 20000000u
 
+/**
+ * Who was answered by a call and asks again at once would find the node taken by those who had waited, so that clients
+ * fall into groups that take turns. So a node that takes one call at a time waits for them: for this share of a call at
+ * most, and no longer than as long again as half of them took; calls shorter than LEAST are not worth it.
+ */
+#define WEFT_BATCH_LINGER_SHARE 8u
+#define WEFT_BATCH_LINGER_LEAST_NS 200000u
+#define WEFT_BATCH_LINGER_MOST_NS 4000000u
+/** Where less than half came back, the wait is left out the next time, then the next 2, 4, ... calls, at most 2^this. */
+#define WEFT_BATCH_LINGER_DOUBT_MAX 8u
+
 struct gate;
 struct node;
 struct exec;
@@ -51,6 +62,11 @@ struct batcher {
   uint32_t n_queued, n_queued_items;
   int64_t queued_cost;
   uint64_t t_idle;           /* with wait_ns: when the last call ended */
+  uint32_t n_inside;         /* parts of the batch that has the door; 0: one frame has it by itself */
+  uint32_t n_released;       /* waits for these parts of the call that has ended to come back; 0: it does not */
+  uint32_t n_before;         /* were queued when that wait began */
+  uint32_t doubt, n_skip;    /* times in a row that they did not come; calls after which nobody waits for them */
+  uint64_t linger_from, linger_until, n_lingered;
   _Atomic(struct weft_graph *) inner; /* made when first needed */
   struct weft_timer_entry timer;
   uint64_t n_calls, n_parts, n_items, n_items_largest, sizes[WEFT_BATCH_SIZES];

@@ -233,6 +233,7 @@ struct weft_counters {
   uint64_t n_batched;       /**< frames (or parts of them, where one is beyond a limit) in those calls */
   uint64_t n_batch_items, n_items_largest;
   uint64_t n_waiting;       /**< in its queue now */
+  uint64_t n_lingered;      /**< calls after whose end it waited for those who had been answered */
   uint64_t batch_sizes[WEFT_BATCH_SIZES]; /**< [b]: calls of 2^b .. 2^(b+1)-1 items; the last: of more, too */
 };
 void weft_graph_counters(const struct weft_graph *graph, uint32_t node, struct weft_counters *out);

@@ -2,8 +2,10 @@
 /* Calls put together from the items of several frames: same bytes, only the culprit fails, nobody waits for nothing. */
 #include "runtime-fixture.h"
 
+#include "batch.h"
 #include "clock.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -283,6 +285,110 @@ static void test_batching_cancel(void)
   one_clear(&s, 4);
 }
 
+#define LINGER_CLIENTS 4
+#define LINGER_ASKS 24
+
+/* Takes as long for many as for one, as products do that read their weights from memory. */
+static weft_status slow_upper(void *instance, struct weft_call *call)
+{
+  g_usleep(24000);
+  return fx_upper(instance, call);
+}
+
+struct asker {
+  struct one *s;
+  pthread_t thread;
+};
+
+/* Asks again as soon as it is answered. */
+static void *ask(void *data)
+{
+  struct asker *asker = data;
+  struct one *s = asker->s;
+  const char *text = "abc";
+  struct weft_blob blob;
+  struct weft_request request;
+  fx_requests(&s->fx, &text, 1, &blob, &request);
+  for (int i = 0; i < LINGER_ASKS; i++) {
+    struct weft_frame *frame = NULL;
+    g_assert_cmpint(weft_graph_run(s->fx.graph, &request, 1, &frame), ==, WEFT_OK);
+    fx_assert_text(frame, s->out, 0, "ABC");
+    weft_frame_release(frame);
+  }
+  return NULL;
+}
+
+static void linger(int n_clients, struct weft_counters *counters)
+{
+  struct one s;
+  struct asker askers[LINGER_CLIENTS];
+  one_init(&s, slow_upper, fx_same_rows, (struct weft_batching){.n_items_max = 8});
+  s.node->limits.n_items = 8;
+  fx_seal(&s.fx, 1);
+  atomic_store(&s.held.open, 1);
+  for (int i = 0; i < n_clients; i++) {
+    askers[i].s = &s;
+    g_assert_cmpint(pthread_create(&askers[i].thread, NULL, ask, &askers[i]), ==, 0);
+  }
+  for (int i = 0; i < n_clients; i++)
+    pthread_join(askers[i].thread, NULL);
+  weft_graph_counters(s.fx.graph, 0, counters);
+  g_test_message("%d clients: %d calls for %d requests, waited %" G_GUINT64_FORMAT " times", n_clients, s.held.n_calls,
+                 n_clients * LINGER_ASKS, counters->n_lingered);
+  /* Two groups that take turns would need half as many calls as there are requests of two clients. */
+  if (n_clients > 1)
+    g_assert_cmpint(s.held.n_calls, <, 3 * LINGER_ASKS / 2);
+  fx_clear(&s.fx);
+}
+
+/* Clients that ask again when they are answered go in together, not in groups that take turns. */
+static void test_batching_lingers(void)
+{
+  struct weft_counters counters;
+  linger(LINGER_CLIENTS, &counters);
+  g_assert_cmpuint(counters.n_lingered, >, 0);
+}
+
+/* One that is alone waits for nobody, and nobody waits for it. */
+static void test_batching_alone(void)
+{
+  struct weft_counters counters;
+  linger(1, &counters);
+  g_assert_cmpuint(counters.n_lingered, ==, 0);
+}
+
+/* Those who do not come back are waited for less and less. */
+static void test_batching_doubt(void)
+{
+  enum { ROUNDS = 64 };
+  struct one s;
+  struct weft_counters counters;
+  one_init(&s, slow_upper, fx_same_rows, (struct weft_batching){.n_items_max = 8});
+  s.node->limits.n_items = 8;
+  fx_seal(&s.fx, 1);
+  for (int round = 0; round < ROUNDS; round++) {
+    s.signal = (struct fx_signal)FX_SIGNAL;
+    atomic_store(&s.held.n_calls, 0);
+    atomic_store(&s.held.open, 0);
+    one_submit(&s, 0, "first");
+    until(&s.held.n_calls, 1);
+    one_submit(&s, 1, "a");
+    one_submit(&s, 2, "b");
+    one_queued(&s, 2);
+    atomic_store(&s.held.open, 1);
+    fx_wait(&s.signal, 3);
+    for (int i = 0; i < 3; i++)
+      weft_frame_release(s.frames[i]);
+    g_usleep(10000); /* nobody is waited for that long */
+  }
+  weft_graph_counters(s.fx.graph, 0, &counters);
+  g_test_message("waited %" G_GUINT64_FORMAT " times after %" G_GUINT64_FORMAT " batches", counters.n_lingered, counters.n_batches);
+  g_assert_cmpuint(counters.n_batches, ==, ROUNDS);
+  g_assert_cmpuint(counters.n_lingered, >, 0);
+  g_assert_cmpuint(counters.n_lingered, <=, WEFT_BATCH_LINGER_DOUBT_MAX + 2);
+  fx_clear(&s.fx);
+}
+
 int main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
@@ -292,5 +398,8 @@ int main(int argc, char **argv)
   g_test_add_func("/batching/wait", test_batching_wait);
   g_test_add_func("/batching/wait-when-idle", test_batching_wait_when_idle);
   g_test_add_func("/batching/cancel", test_batching_cancel);
+  g_test_add_func("/batching/lingers", test_batching_lingers);
+  g_test_add_func("/batching/alone", test_batching_alone);
+  g_test_add_func("/batching/doubt", test_batching_doubt);
   return g_test_run();
 }
