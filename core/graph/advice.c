@@ -86,27 +86,6 @@ static const GPtrArray *known_converters(WeftBuilder *builder)
   return revision->converters;
 }
 
-static gboolean sizes_fit(const WeftPortSpec *spec, const struct weft_port *port)
-{
-  gboolean fit = weft_dtype_equal(spec->dtype, port->dtype) && spec->rank == port->rank &&
-                 spec->n_splits == port->n_split_levels;
-  for (guint d = 1; fit && d < spec->rank; d++)
-    fit = spec->dims[d].size <= 0 || spec->dims[d].size == port->dims[d];
-  return fit;
-}
-
-/* Whether an input takes what is given. */
-static gboolean takes(const WeftPortSpec *input, const struct weft_port *given)
-{
-  gboolean fit = sizes_fit(input, given);
-  for (guint i = 0; fit && i < input->attributes->len; i++) {
-    const WeftAttribute *wanted = input->attributes->pdata[i];
-    const char *value = weft_port_attribute(given, wanted->key);
-    fit = !value || strcmp(value, wanted->value) == 0;
-  }
-  return fit;
-}
-
 /* Every companion that `needed` cannot do without stands beside `given`. */
 static gboolean companions_fit(const GPtrArray *needed, const char *needed_base, const GPtrArray *given,
                                const char *given_base)
@@ -136,7 +115,7 @@ static const WeftPortSpec *only_input(const WeftPluginSpec *spec, const struct w
       return NULL;
     only = input;
   }
-  return only && takes(only, given) ? only : NULL;
+  return only && !weft_edge_difference(only, given) ? only : NULL;
 }
 
 /* A parameter of the attribute's name sets that attribute of the outputs; whether it can be set to `value`. */
@@ -310,6 +289,25 @@ static gboolean advise_reader(WeftBuilder *builder, const WeftBinding *binding, 
   return FALSE;
 }
 
+/* An output of a node before this one that is in the embedding space that is wanted here. */
+static gboolean advise_space(WeftBuilder *builder, const WeftBinding *binding, WeftDiagnostic *fault)
+{
+  const char *wanted = weft_port_spec_attribute(binding->spec, WEFT_ATTRIBUTE_SPACE);
+  for (guint s = 0; wanted && s < builder->pipeline->n_steps; s++) {
+    const WeftStep *step = &builder->revision->steps[s];
+    for (guint i = 0; step->offers && i < step->found->spec->outputs->len; i++) {
+      const WeftPortSpec *output = step->found->spec->outputs->pdata[i];
+      const WeftOffer *offer = &step->offers[i];
+      if (!offer->concrete || output->explain || weft_edge_difference(binding->spec, &offer->port) ||
+          g_strcmp0(weft_port_attribute(&offer->port, WEFT_ATTRIBUTE_SPACE), wanted) != 0)
+        continue;
+      weft_diagnostic_hint(fault, "\"%s.%s\" would fit", step->name, output->name);
+      return TRUE;
+    }
+  }
+  return FALSE;
+}
+
 static gboolean differs(const WeftPortSpec *spec, const struct weft_port *given, const char *key)
 {
   const char *wanted = weft_port_spec_attribute(spec, key), *value = weft_port_attribute(given, key);
@@ -319,12 +317,13 @@ static gboolean differs(const WeftPortSpec *spec, const struct weft_port *given,
 void weft_advise(WeftBuilder *builder, const WeftStep *step, const WeftBinding *binding, const struct weft_port *given,
                  WeftDiagnostic *fault)
 {
-  if (!binding->reference || takes(binding->spec, given)) /* the edge fits: it is another one that disagrees with it */
+  if (!binding->reference || !weft_edge_difference(binding->spec, given)) /* it fits: another edge disagrees with it */
     return;
   if (weft_diagnostics_n_more(builder->diagnostics)) /* nobody sees it */
     return;
   if (!advise_output(builder, binding, fault) && !advise_input(builder, binding, fault) &&
-      !advise_reader(builder, binding, fault) && !advise_converter(builder, step, binding, given, fault))
+      !advise_space(builder, binding, fault) && !advise_reader(builder, binding, fault) &&
+      !advise_converter(builder, step, binding, given, fault))
     weft_diagnostic_hint(fault, "%s", differs(binding->spec, given, WEFT_ATTRIBUTE_SPACE)
                                           ? "an embedding space is that of one trained model: use the encoder that this "
                                             "was trained with, or train it anew"

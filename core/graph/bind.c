@@ -201,6 +201,7 @@ static gboolean bind_companion(WeftBuilder *builder, WeftStep *step, const WeftP
                                        step->found->label, companion->name, base.spec->name, source->name,
                                        source->found->label, name);
     weft_diagnostic_at(fault, step->name, base.spec->name);
+    weft_diagnostic_offers(fault, NULL, weft_port_spec_text(companion, NULL, step->name, step->found->label));
     return FALSE;
   }
   return TRUE;
@@ -226,6 +227,7 @@ static gboolean check_connected(WeftBuilder *builder, const WeftStep *step, cons
     WeftDiagnostic *fault = weft_fault(builder->diagnostics, at, "not-connected", "nothing feeds the input \"%s\" of %s",
                                        port->name, step->found->label);
     weft_diagnostic_at(fault, step->name, port->name);
+    weft_diagnostic_offers(fault, NULL, weft_port_spec_text(port, NULL, step->name, step->found->label));
     weft_diagnostic_hint(fault, port->variadic ? "such as in: {NAME: NODE.PORT}" : "such as in: {%s: NODE.PORT}",
                          port->name);
     ok = FALSE;

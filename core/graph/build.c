@@ -14,24 +14,6 @@ static const WeftYaml *place_of(const WeftStep *step)
   return step->node ? step->node->use_at : step->input->type_at;
 }
 
-/* What the plugin said when it refused. */
-static gboolean refused(WeftBuilder *builder, const WeftStep *step, const char *what, weft_status status,
-                        const char *message)
-{
-  static const char *const status_names[WEFT_N_STATUS] = {
-    "ok", "bad input", "bad configuration", "unsupported", "no memory", "deadline", "cancelled", "unavailable",
-    "internal error", "contract broken"};
-  const char *why = *message ? message : status >= 0 && status < WEFT_N_STATUS ? status_names[status] : "unknown status";
-  WeftDiagnostic *fault = weft_fault(builder->diagnostics, place_of(step), what, "%s: %s", step->found->label, why);
-  weft_diagnostic_at(fault, step->name, NULL);
-  const WeftModel *model = step->node && step->node->model >= 0 ? weft_model_at(builder->pipeline, step->node->model) : NULL;
-  if (model && !strstr(why, model->path))
-    weft_diagnostic_hint(fault, "its model is \"%s\", %s \"%s\"", model->name,
-                         weft_is_path(model->path) ? "folder" : "of the catalogue,",
-                         weft_model_label(builder->revision, (guint)step->node->model));
-  return FALSE;
-}
-
 /* The inputs as create sees them: the source's dims and meaning under the step's own names. */
 static struct weft_port *config_inputs(const WeftBuilder *builder, const WeftStep *step)
 {
@@ -64,22 +46,22 @@ static gboolean spawn(WeftBuilder *builder, WeftStep *step, const struct weft_co
     .spin_ns = builder->options->spin_ns};
   weft_status status = weft_worker_spawn(&spec, &step->worker);
   if (status != WEFT_OK)
-    return refused(builder, step, "create", status, setup->setup.message);
+    return weft_step_refused(setup, "create", status, setup->setup.message);
   step->computes = weft_worker_computes(step->worker);
   return weft_step_take_ports(builder, step, weft_worker_ports(step->worker));
 }
 
-static gboolean load(WeftBuilder *builder, WeftStep *step)
+static gboolean load(WeftStep *step, const struct weft_step_setup *setup)
 {
   char message[WEFT_MESSAGE_BYTES] = "";
   struct weft_module *module = NULL;
   if (!step->found->table) {
     weft_status status = weft_module_load(step->found->row->path, &module, message);
     if (status != WEFT_OK)
-      return refused(builder, step, "load", status, message);
+      return weft_step_refused(setup, "load", status, message);
     step->found->table = weft_module_node(module, step->found->spec->id, message);
     if (!step->found->table)
-      return refused(builder, step, "load", WEFT_CONTRACT, message);
+      return weft_step_refused(setup, "load", WEFT_CONTRACT, message);
   }
   step->table = step->found->table;
   return TRUE;
@@ -88,28 +70,28 @@ static gboolean load(WeftBuilder *builder, WeftStep *step)
 static gboolean create(WeftBuilder *builder, WeftStep *step, const struct weft_config *config,
                        struct weft_step_setup *setup)
 {
-  if (!load(builder, step))
+  if (!load(step, setup))
     return FALSE;
   guint64 n_before = weft_host_n_computing();
   weft_status status = step->table->create(&setup->setup, config, &step->instance);
   step->computes = weft_host_n_computing() != n_before;
   if (status != WEFT_OK) {
     step->instance = NULL;
-    return refused(builder, step, "create", status, setup->setup.message);
+    return weft_step_refused(setup, "create", status, setup->setup.message);
   }
   struct weft_ports ports = {0};
   status = step->table->ports(step->instance, &setup->setup, &ports);
   if (status != WEFT_OK)
-    return refused(builder, step, "ports", status, setup->setup.message);
+    return weft_step_refused(setup, "ports", status, setup->setup.message);
   return weft_step_take_ports(builder, step, &ports);
 }
 
-static gboolean too_much_scratch(WeftBuilder *builder, const WeftStep *step)
+static gboolean too_much_scratch(const WeftStep *step, const struct weft_step_setup *setup)
 {
   g_autofree char *problem = g_strdup_printf("wants %" G_GUINT64_FORMAT " bytes of scratch for one item, at most %"
                                              G_GINT64_FORMAT " are given (WEFT_ITEM_SCRATCH_MAX_BYTES)",
                                              step->n_scratch_bytes, WEFT_ITEM_SCRATCH_MAX_BYTES);
-  return refused(builder, step, "scratch", WEFT_NO_MEMORY, problem);
+  return weft_step_refused(setup, "scratch", WEFT_NO_MEMORY, problem);
 }
 
 /* With all items of a frame at once if their scratch is within bounds, otherwise with fewer. */
@@ -122,12 +104,12 @@ static gboolean activate(WeftBuilder *builder, WeftStep *step, struct weft_step_
         step->worker ? weft_worker_activate(step->worker, &setup->setup, &step->limits)
                      : step->table->activate(step->instance, &setup->setup, &step->limits, &step->n_scratch_bytes);
     if (status != WEFT_OK)
-      return refused(builder, step, "activate", status, setup->setup.message);
+      return weft_step_refused(setup, "activate", status, setup->setup.message);
     step->active = TRUE;
     if (step->n_scratch_bytes <= WEFT_SCRATCH_MAX_BYTES)
       return TRUE;
     if (n_items == 1)
-      return step->n_scratch_bytes <= (guint64)WEFT_ITEM_SCRATCH_MAX_BYTES || too_much_scratch(builder, step);
+      return step->n_scratch_bytes <= (guint64)WEFT_ITEM_SCRATCH_MAX_BYTES || too_much_scratch(step, setup);
     step->table->deactivate(step->instance);
     step->active = FALSE;
   }

@@ -155,6 +155,13 @@ static int by_place(const void *a, const void *b)
   return x->column == y->column ? 0 : x->column < y->column ? -1 : 1;
 }
 
+static void append_side(GString *text, const char *what, const WeftPortText *side)
+{
+  g_autofree char *port = side ? weft_port_text_print(side) : NULL;
+  if (port)
+    g_string_append_printf(text, "  %s: %s\n", what, port);
+}
+
 static void append(GString *text, const char *file, const WeftDiagnostic *diagnostic)
 {
   g_string_append_printf(text, "%s:", diagnostic->file ? diagnostic->file : file);
@@ -170,10 +177,8 @@ static void append(GString *text, const char *file, const WeftDiagnostic *diagno
   if (diagnostic->port)
     g_string_append_printf(text, "port \"%s\": ", diagnostic->port);
   g_string_append_printf(text, "%s\n", diagnostic->message);
-  if (diagnostic->source && diagnostic->target) {
-    g_autofree char *takes = weft_port_text_print(diagnostic->target), *given = weft_port_text_print(diagnostic->source);
-    g_string_append_printf(text, "  takes: %s\n  given: %s\n", takes, given);
-  }
+  append_side(text, "takes", diagnostic->target);
+  append_side(text, "given", diagnostic->source);
   if (diagnostic->hint)
     g_string_append_printf(text, "  hint: %s\n", diagnostic->hint);
 }

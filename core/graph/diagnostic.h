@@ -3,8 +3,8 @@
  * @file diagnostic.h
  * What is wrong with a pipeline file: several at once, in order of the file.
  * Printed as `FILE:LINE:COLUMN: node "fuse", port "picture": MESSAGE`, indented
- * lines `takes: ...` and `given: ...` where an edge does not fit, and `hint: ...`
- * where there is something to do. A warning says so and does not fail the file.
+ * lines `takes: ...` and `given: ...` where an edge does not fit (only the first
+ * where nothing is given), and `hint: ...` where there is something to do. A warning says so and does not fail the file.
  */
 #ifndef WEFT_CORE_DIAGNOSTIC_H
 #define WEFT_CORE_DIAGNOSTIC_H
@@ -32,7 +32,7 @@ typedef struct {
   char *file, *within;  /**< of a sub-pipeline; NULL: the file of the diagnostics */
   char *node, *port;    /**< NULL: none */
   char *message, *hint; /**< hint: NULL: none */
-  WeftPortText *source, *target; /**< both sides of an edge; NULL: no edge */
+  WeftPortText *source, *target; /**< both sides of an edge; NULL: none */
   gboolean warning;
 } WeftDiagnostic;
 
@@ -65,7 +65,8 @@ WeftDiagnostic *weft_diagnostic_hint(WeftDiagnostic *diagnostic, const char *for
 /** `did you mean "CLOSEST"?` where one of names is close to word; otherwise nothing. */
 WeftDiagnostic *weft_diagnostic_closest(WeftDiagnostic *diagnostic, const char *word, const char *const *names,
                                         gsize n_names);
-/** What both sides of an edge offer; transferred: freed with weft_port_text_free. Returns diagnostic. */
+/** What both sides of an edge offer, NULL: there is no such side; transferred: freed with weft_port_text_free.
+ * Returns diagnostic. */
 WeftDiagnostic *weft_diagnostic_offers(WeftDiagnostic *diagnostic, WeftPortText *source, WeftPortText *target);
 /** "f32 [*, 64] ragged, modality image". Caller frees with g_free. */
 char *weft_port_text_print(const WeftPortText *text);

@@ -224,6 +224,12 @@ char *weft_port_describe(const struct weft_port *port);
 /** A value as messages show it: not longer than 60 letters. Caller frees with g_free. */
 char *weft_shorten(const char *value);
 
+/** A fault at an edge with what both sides offer and a hint. port: what the source offers. Borrowed, as weft_fault's. */
+WeftDiagnostic *weft_edge_fault(WeftBuilder *builder, const WeftStep *step, const WeftBinding *binding,
+                                const struct weft_port *port, const char *code, const char *problem);
+/** What differs first: the key of an attribute, or "dtype", "splits", "rank", "dims"; NULL: it fits. */
+const char *weft_edge_difference(const WeftPortSpec *spec, const struct weft_port *port);
+
 /* advice.c: a hint to an edge whose sides do not fit; given: what the source offers. */
 void weft_advise(WeftBuilder *builder, const WeftStep *step, const WeftBinding *binding, const struct weft_port *given,
                  WeftDiagnostic *fault);
@@ -244,8 +250,16 @@ struct weft_step_setup {
   struct weft_setup setup; /* first */
   WeftBuilder *builder;
   const WeftStep *step;
+  int refused_input;       /* of the last host->takes; -1: none */
+  struct weft_port *taken; /* what it takes there; NULL: it is not wanted at all */
 };
 void weft_step_setup_init(struct weft_step_setup *setup, WeftBuilder *builder, const WeftStep *step);
+
+/* refused.c */
+/** Answers host->takes. */
+void weft_step_note_taken(struct weft_setup *setup, guint32 input, const struct weft_port *port);
+/** Reports what the plugin said when it refused, at the edge that it spoke of. Answers FALSE. */
+gboolean weft_step_refused(const struct weft_step_setup *setup, const char *what, weft_status status, const char *message);
 void weft_files_free(gpointer bytes);
 
 /** A line of what the digest is over: fields closed by a zero byte, so that no two descriptions run together. */

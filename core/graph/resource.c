@@ -226,6 +226,8 @@ void weft_step_setup_init(struct weft_step_setup *setup, WeftBuilder *builder, c
 {
   memset(setup, 0, sizeof *setup);
   setup->setup.resource_open = resource_open;
+  setup->setup.takes = weft_step_note_taken;
+  setup->refused_input = -1;
   setup->builder = builder;
   setup->step = step;
 }

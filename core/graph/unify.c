@@ -30,8 +30,8 @@ const char *weft_port_spec_attribute(const WeftPortSpec *spec, const char *key)
 }
 
 /* With what both sides say of themselves, and what to do about it. */
-static void edge_fault(WeftBuilder *builder, const WeftStep *step, const WeftBinding *binding,
-                       const struct weft_port *port, const char *code, const char *problem)
+WeftDiagnostic *weft_edge_fault(WeftBuilder *builder, const WeftStep *step, const WeftBinding *binding,
+                                const struct weft_port *port, const char *code, const char *problem)
 {
   const WeftYaml *at = binding->reference ? binding->reference->at : step->input->type_at;
   WeftDiagnostic *fault = weft_fault(builder->diagnostics, at, code, "%s", problem);
@@ -40,6 +40,7 @@ static void edge_fault(WeftBuilder *builder, const WeftStep *step, const WeftBin
   weft_diagnostic_offers(fault, weft_port_text(port, source ? source->name : NULL, source ? source->found->label : NULL),
                          weft_port_spec_text(binding->spec, binding->key, step->name, step->found->label));
   weft_advise(builder, step, binding, port, fault);
+  return fault;
 }
 
 /* What the source is called in the file: "see.tokens". */
@@ -64,10 +65,19 @@ static gboolean check_attributes(WeftBuilder *builder, const WeftStep *step, con
     g_autofree char *one = weft_shorten(wanted->value), *other = weft_shorten(given);
     g_autofree char *problem = g_strdup_printf("%s takes %s \"%s\", %s gives %s \"%s\"", step->found->label,
                                                wanted->key, one, source, wanted->key, other);
-    edge_fault(builder, step, binding, port, wanted->key, problem);
+    weft_edge_fault(builder, step, binding, port, wanted->key, problem);
     return FALSE;
   }
   return TRUE;
+}
+
+static gboolean sizes_fit(const WeftPortSpec *spec, const struct weft_port *port)
+{
+  gboolean fit = weft_dtype_equal(spec->dtype, port->dtype) && spec->rank == port->rank &&
+                 spec->n_splits == port->n_split_levels;
+  for (guint d = 1; fit && d < spec->rank; d++)
+    fit = spec->dims[d].size <= 0 || spec->dims[d].size == port->dims[d];
+  return fit;
 }
 
 /* The first of type, raggedness, rank and dims that differs: its code, and what both sides say of it. */
@@ -99,13 +109,25 @@ static const char *shape_difference(const WeftPortSpec *spec, const struct weft_
   return "dims";
 }
 
+const char *weft_edge_difference(const WeftPortSpec *spec, const struct weft_port *port)
+{
+  g_autofree char *takes = NULL, *gives = NULL;
+  for (guint i = 0; i < spec->attributes->len; i++) {
+    const WeftAttribute *wanted = spec->attributes->pdata[i];
+    const char *given = weft_port_attribute(port, wanted->key);
+    if (given && strcmp(given, wanted->value) != 0)
+      return wanted->key;
+  }
+  return spec->any || sizes_fit(spec, port) ? NULL : shape_difference(spec, port, &takes, &gives);
+}
+
 static gboolean shape_fault(WeftBuilder *builder, const WeftStep *step, const WeftBinding *binding,
                             const struct weft_port *port)
 {
   g_autofree char *source = source_label(builder, binding), *takes = NULL, *gives = NULL;
   const char *code = shape_difference(binding->spec, port, &takes, &gives);
   g_autofree char *problem = g_strdup_printf("%s takes %s, %s gives %s", step->found->label, takes, source, gives);
-  edge_fault(builder, step, binding, port, code, problem);
+  weft_edge_fault(builder, step, binding, port, code, problem);
   return FALSE;
 }
 
@@ -142,7 +164,7 @@ static gboolean check_symbol(WeftBuilder *builder, WeftStep *step, const WeftBin
   g_autofree char *problem =
       g_strdup_printf("%s gives %s = %" G_GINT64_FORMAT ", but port \"%s\" has %s = %" G_GINT64_FORMAT ", and %s needs "
                       "them equal", source, name, port->dims[d], symbol->port, name, symbol->size, step->found->label);
-  edge_fault(builder, step, binding, port, "dims-differ", problem);
+  weft_edge_fault(builder, step, binding, port, "dims-differ", problem);
   return FALSE;
 }
 

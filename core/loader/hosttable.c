@@ -164,6 +164,19 @@ uint64_t weft_host_n_computing(void)
   return n_computing;
 }
 
+/* A port that cannot be read is as good as none: the failure has its message all the same. */
+static void host_takes(struct weft_setup *setup, uint32_t input, const struct weft_port *port)
+{
+  if (!setup->takes)
+    return;
+  if (port && (port->rank < 1 || port->rank > WEFT_MAX_RANK || port->n_split_levels > 2))
+    return;
+  for (uint32_t i = 0; port && i < port->n_attributes; i++)
+    if (!port->attributes[i].key || !port->attributes[i].value)
+      return;
+  setup->takes(setup, input, port);
+}
+
 const struct weft_host *weft_host_table(void)
 {
   static const struct weft_host table = {
@@ -177,6 +190,7 @@ const struct weft_host *weft_host_table(void)
     .alloc = host_alloc,
     .free = weft_mem_free,
     .get_extension = host_get_extension,
+    .takes = host_takes,
   };
   return &table;
 }

@@ -16,6 +16,8 @@ struct weft_setup {
   char message[WEFT_MESSAGE_BYTES];  /**< of the last host->fail */
   /** Answers host->resource_open; what it gives lives until the instance is destroyed. */
   weft_status (*resource_open)(struct weft_setup *setup, const char *name, uint32_t flags, struct weft_resource *out);
+  /** Answers host->takes; NULL: nobody listens. */
+  void (*takes)(struct weft_setup *setup, uint32_t input, const struct weft_port *port);
   void *data;                        /**< the resolver's own */
 };
 

@@ -26,7 +26,8 @@ enum weft_control_kind {
                                 (read only), out, eventfd */
   WEFT_CONTROL_RESOURCE,   /**< <- u32 flags, text name */
   WEFT_CONTROL_BYTES,      /**< -> u32 status, text message, u64 n_bytes, u64 id; fd: the bytes (none: not there) */
-  WEFT_CONTROL_PORTS,      /**< <- u32 status, text message; WEFT_OK: u32 computes, ports */
+  WEFT_CONTROL_PORTS,      /**< <- u32 status, text message; WEFT_OK: u32 computes, ports; of a failure at an input: u32
+                                input, u32 1 and what is taken there, or u32 0 */
   WEFT_CONTROL_FORK,       /**< -> u32 base, u64 spin_ns, limits: u64 n_items, u32 n_inputs, per input u64 n_rows, n_groups */
   WEFT_CONTROL_FORKED,     /**< <- u32 status, text message; fd: pidfd of the worker */
   WEFT_CONTROL_ACTIVATED,  /**< <- (from the worker) u32 status, text message */

@@ -171,13 +171,29 @@ static weft_status keep_ports(struct weft_worker *worker, struct weft_reader *re
   return WEFT_OK;
 }
 
+/* Where create failed at an input: which, and what is taken there. */
+static int on_taken(const struct weft_worker *worker, struct weft_reader *reader, struct weft_setup *setup)
+{
+  struct weft_arena arena = {0};
+  struct weft_port port;
+  if (reader->at == reader->n_bytes)
+    return 1;
+  uint32_t input = weft_get_u32(reader), has_port = weft_get_u32(reader);
+  weft_status status = has_port ? weft_get_port(reader, &arena, &port) : WEFT_OK;
+  int sound = !reader->failed && reader->at == reader->n_bytes && status != WEFT_CONTRACT;
+  if (sound && status == WEFT_OK && setup && input < worker->n_inputs)
+    weft_host_table()->takes(setup, input, has_port ? &port : NULL);
+  weft_arena_clear(&arena);
+  return sound;
+}
+
 static int on_ports(struct weft_worker *worker, struct weft_reader *reader, struct weft_setup *setup)
 {
   if (atomic_load(&worker->state) != WEFT_WORKER_LAUNCHING || worker->failure_status != WEFT_OK ||
       !take_failure(worker, reader))
     return 0;
   if (worker->failure_status != WEFT_OK)
-    return 1;
+    return on_taken(worker, reader, setup);
   worker->computes = weft_get_u32(reader) != 0;
   if (!worker->ports_body) {
     weft_status status = keep_ports(worker, reader);

@@ -69,6 +69,12 @@ void weft_put_u64(struct weft_writer *writer, uint64_t value)
   put(writer, &value, sizeof value);
 }
 
+void weft_put_bytes(struct weft_writer *writer, const void *bytes, size_t n_bytes)
+{
+  if (n_bytes)
+    put(writer, bytes, n_bytes);
+}
+
 void weft_put_text(struct weft_writer *writer, const char *text)
 {
   size_t n = text ? strlen(text) : 0;
@@ -294,5 +300,13 @@ weft_status weft_get_ports(struct weft_reader *reader, struct weft_arena *arena,
     take_port(&t, &outputs[i]);
   out->outputs = outputs;
   out->n_outputs = ok(&t) ? n : 0;
+  return end(&t);
+}
+
+weft_status weft_get_port(struct weft_reader *reader, struct weft_arena *arena, struct weft_port *out)
+{
+  struct taking t = {reader, arena, 0};
+  memset(out, 0, sizeof *out);
+  take_port(&t, out);
   return end(&t);
 }

@@ -26,6 +26,7 @@ struct weft_writer {
 void weft_writer_clear(struct weft_writer *writer);
 void weft_put_u32(struct weft_writer *writer, uint32_t value);
 void weft_put_u64(struct weft_writer *writer, uint64_t value);
+void weft_put_bytes(struct weft_writer *writer, const void *bytes, size_t n_bytes);
 /** NULL is kept apart from the empty string. */
 void weft_put_text(struct weft_writer *writer, const char *text);
 void weft_put_port(struct weft_writer *writer, const struct weft_port *port);
@@ -47,5 +48,6 @@ const char *weft_get_text(struct weft_reader *reader);
  */
 weft_status weft_get_config(struct weft_reader *reader, struct weft_arena *arena, struct weft_config *out);
 weft_status weft_get_ports(struct weft_reader *reader, struct weft_arena *arena, struct weft_ports *out);
+weft_status weft_get_port(struct weft_reader *reader, struct weft_arena *arena, struct weft_port *out);
 
 #endif

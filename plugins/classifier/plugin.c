@@ -71,21 +71,11 @@ static void read_labels(struct classifier *self, struct weft_nn_model *m)
   free(names);
 }
 
-static void check_input(const struct classifier *self, struct weft_nn_model *m, const struct weft_port *port)
+static void check_input(const struct classifier *self, struct weft_nn_model *m, const struct weft_config *config)
 {
-  if (m->status != WEFT_OK)
-    return;
-  const char *trained = weft_json_text_or(m->config, "space", NULL), *given = weft_attribute_find(port, WEFT_ATTRIBUTE_SPACE);
-  if (weft_nn_model_check(m, m->config) != WEFT_OK)
-    return;
-  if (port->dims[1] != self->d)
-    weft_nn_model_fail(m, WEFT_BAD_CONFIG, "the input has %lld numbers an item, the model was trained on %lld",
-                       (long long)port->dims[1], (long long)self->d);
-  else if (trained && (!given || strcmp(trained, given) != 0))
-    weft_nn_model_fail(m, WEFT_BAD_CONFIG,
-                       "the model was trained on the embedding space %.150s, the input is in %.150s; use the encoder or "
-                       "fusion it was trained with, or train it anew",
-                       trained, given ? given : "no named space");
+  const char *space = m->status == WEFT_OK ? weft_json_text_or(m->config, "space", NULL) : NULL;
+  if (m->status == WEFT_OK && weft_nn_model_check(m, m->config) == WEFT_OK)
+    weft_nn_model_take(m, config, 0, self->d, space);
 }
 
 static weft_status read_model(struct classifier *self, struct weft_setup *setup, const struct weft_config *config)
@@ -97,7 +87,7 @@ static weft_status read_model(struct classifier *self, struct weft_setup *setup,
   weft_nn_model_open(&m, host, setup, config, "classifier", architectures);
   read_labels(self, &m);
   self->d = weft_nn_model_dim(&m, 1, "weight");
-  check_input(self, &m, &config->inputs[0]);
+  check_input(self, &m, config);
   int64_t n = self->labels.n;
   weft_value w = weft_nn_model_weight(&m, 2, (int64_t[]){n, self->d}, "weight");
   weft_value b = weft_nn_model_weight(&m, 1, &n, "bias");

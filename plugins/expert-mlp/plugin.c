@@ -43,22 +43,11 @@ static void destroy(void *instance)
   free(self);
 }
 
-static void check_input(const struct expert *self, struct weft_nn_model *m, const struct weft_port *port)
+static void check_input(const struct expert *self, struct weft_nn_model *m, const struct weft_config *config)
 {
-  if (m->status != WEFT_OK)
-    return;
-  const char *trained = weft_json_text_or(m->config, "space", NULL);
-  const char *given = weft_attribute_find(port, WEFT_ATTRIBUTE_SPACE);
-  if (weft_nn_model_check(m, m->config) != WEFT_OK)
-    return;
-  if (port->dims[1] != self->d)
-    weft_nn_model_fail(m, WEFT_BAD_CONFIG, "the input has rows of %lld numbers, the model was trained on %lld",
-                       (long long)port->dims[1], (long long)self->d);
-  else if (trained && (!given || strcmp(trained, given) != 0))
-    weft_nn_model_fail(m, WEFT_BAD_CONFIG,
-                       "the model was trained on the embedding space %.150s, the input is in %.150s; use the encoder or "
-                       "fusion it was trained with, or train it anew",
-                       trained, given ? given : "no named space");
+  const char *space = m->status == WEFT_OK ? weft_json_text_or(m->config, "space", NULL) : NULL;
+  if (m->status == WEFT_OK && weft_nn_model_check(m, m->config) == WEFT_OK)
+    weft_nn_model_take(m, config, 0, self->d, space);
 }
 
 /* One layer; its bias is used where the file has one. */
@@ -94,7 +83,7 @@ static weft_status read_model(struct expert *self, struct weft_setup *setup, con
     int64_t d_hidden = weft_json_int(m.config, "d_hidden", 1, MAX_WIDTH);
     int gated = weft_json_bool_or(m.config, "gated", 0), activation = weft_nn_model_activation(&m, "activation", "gelu");
     weft_nn_model_check(&m, m.config);
-    check_input(self, &m, &config->inputs[0]);
+    check_input(self, &m, config);
     record(self, &m, d_hidden, activation, gated);
   }
   weft_status status = weft_nn_model_compile(&m, self->compute, &self->program);

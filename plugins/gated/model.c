@@ -44,7 +44,7 @@ static size_t edits_between(const char *a, const char *b)
 }
 
 /* "picture, speech; did you mean 'speech'?" */
-static void fail_unknown(struct weft_nn_model *m, const char *key, int64_t n_trained)
+static void fail_unknown(struct weft_nn_model *m, uint32_t input, const char *key, int64_t n_trained)
 {
   char names[256] = "";
   const char *closest = "";
@@ -59,28 +59,21 @@ static void fail_unknown(struct weft_nn_model *m, const char *key, int64_t n_tra
     int n = snprintf(names + used, sizeof names - used, "%s%s", i ? ", " : "", name);
     used = n < 0 || used + (size_t)n >= sizeof names ? sizeof names - 1 : used + (size_t)n;
   }
+  m->host->takes(m->setup, input, NULL);
   weft_nn_model_fail(m, WEFT_BAD_CONFIG, "input '%.64s' is none that the model was trained on (%s)%s%s%s", key, names,
                      *closest ? "; did you mean '" : "", closest, *closest ? "'?" : "");
 }
 
 /* Width and embedding space of a bound input against what config.json says of it. */
-static void check_input(struct weft_nn_model *m, const struct weft_port *port, int64_t trained)
+static void check_input(struct weft_nn_model *m, const struct weft_config *config, uint32_t input, int64_t trained)
 {
   char key[64];
   snprintf(key, sizeof key, "inputs.%lld.d", (long long)trained);
   int64_t d = weft_json_int(m->config, key, 1, MAX_WIDTH);
   snprintf(key, sizeof key, "inputs.%lld.space", (long long)trained);
-  const char *space = weft_json_text_or(m->config, key, NULL), *given = weft_attribute_find(port, WEFT_ATTRIBUTE_SPACE);
-  if (weft_nn_model_check(m, m->config) != WEFT_OK)
-    return;
-  if (port->dims[1] != d)
-    weft_nn_model_fail(m, WEFT_BAD_CONFIG, "input '%.64s' has tokens of %lld numbers, the model was trained on %lld",
-                       port->key, (long long)port->dims[1], (long long)d);
-  else if (space && (!given || strcmp(space, given) != 0))
-    weft_nn_model_fail(m, WEFT_BAD_CONFIG,
-                       "input '%.64s': the model was trained on the embedding space %.120s, the input is in %.120s; use "
-                       "the encoder it was trained with, or train it anew",
-                       port->key, space, given ? given : "no named space");
+  const char *space = weft_json_text_or(m->config, key, NULL);
+  if (weft_nn_model_check(m, m->config) == WEFT_OK)
+    weft_nn_model_take(m, config, input, d, space);
 }
 
 /* act(p) -> gelu -> linear under NAME1, NAME2 */
@@ -115,9 +108,9 @@ static weft_status compile_modality(struct gated *gated, const struct weft_host 
     trained = strcmp(trained_name(&m, i), port->key) == 0 ? i : -1;
   if (m.status == WEFT_OK && weft_nn_model_check(&m, m.config) == WEFT_OK) {
     if (trained < 0)
-      fail_unknown(&m, port->key, n_trained);
+      fail_unknown(&m, input, port->key, n_trained);
     else
-      check_input(&m, port, trained);
+      check_input(&m, config, input, trained);
   }
   weft_value score = weft_nn_model_weight(&m, 1, &d, "inputs.%s.score.weight", port->key);
   if (m.status == WEFT_OK) {

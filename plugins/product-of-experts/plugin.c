@@ -43,6 +43,19 @@ static void destroy(void *instance)
   free(self);
 }
 
+/* Says that it takes classes as the first input names them (NULL: none are known). Answers WEFT_BAD_CONFIG. */
+static weft_status refuse(struct weft_setup *setup, const struct weft_config *config, uint32_t m,
+                          const struct weft_labels *labels)
+{
+  struct weft_port takes = config->inputs[m];
+  struct weft_attribute attribute = {WEFT_ATTRIBUTE_LABELS, labels ? labels->json : NULL};
+  takes.dims[1] = labels ? (int64_t)labels->n : -1;
+  takes.n_attributes = labels != NULL;
+  takes.attributes = &attribute;
+  host->takes(setup, m, &takes);
+  return WEFT_BAD_CONFIG;
+}
+
 /* Class i must be the same class for every expert. */
 static weft_status check_input(struct weft_setup *setup, const struct weft_config *config, uint32_t m,
                                struct product *self)
@@ -52,7 +65,7 @@ static weft_status check_input(struct weft_setup *setup, const struct weft_confi
   char message[WEFT_MESSAGE_BYTES];
   struct weft_labels labels;
   if (!json)
-    return host->fail(setup, WEFT_BAD_CONFIG,
+    return host->fail(setup, refuse(setup, config, m, m ? &self->labels : NULL),
                       "input '%s': whoever gives it names no labels, so that its classes cannot be matched with those "
                       "of the others; connect the output 'probabilities' of a head",
                       port->key);
@@ -63,15 +76,16 @@ static weft_status check_input(struct weft_setup *setup, const struct weft_confi
     self->labels = labels;
   } else {
     if (strcmp(labels.json, self->labels.json) != 0)
-      status = host->fail(setup, WEFT_BAD_CONFIG,
+      status = host->fail(setup, refuse(setup, config, m, &self->labels),
                           "inputs '%s' and '%s' answer with different labels: %.180s and %.180s; a product needs the "
                           "same labels in the same order",
                           first->key, port->key, self->labels.json, labels.json);
     weft_labels_clear(&labels);
   }
   if (status == WEFT_OK && port->dims[1] != (int64_t)self->labels.n)
-    status = host->fail(setup, WEFT_BAD_CONFIG, "input '%s' has %lld probabilities an item but names %u labels",
-                        port->key, (long long)port->dims[1], self->labels.n);
+    status = host->fail(setup, refuse(setup, config, m, &self->labels),
+                        "input '%s' has %lld probabilities an item but names %u labels", port->key,
+                        (long long)port->dims[1], self->labels.n);
   return status;
 }
 

@@ -21,6 +21,8 @@
 #ifndef WEFT_NN_MODEL_H
 #define WEFT_NN_MODEL_H
 
+#include <weft/node.h>
+
 #include "json.h"
 #include "plan.h"
 #include "safetensors.h"
@@ -61,6 +63,13 @@ weft_status weft_nn_model_check(struct weft_nn_model *m, const struct weft_json 
 /** Records an error, if it is the first. Answers m->status. */
 weft_status weft_nn_model_fail(struct weft_nn_model *m, weft_status status, const char *format, ...)
     WEFT_PRINTF(3, 4);
+
+/**
+ * Holds a bound input against what the model was trained on: d numbers in a row, of that embedding space (NULL: any).
+ * Records an error that says what is taken there (host->takes) where they differ.
+ */
+void weft_nn_model_take(struct weft_nn_model *m, const struct weft_config *config, uint32_t input, int64_t d,
+                        const char *space);
 
 /**
  * Chooses the first of `prefixes` (NULL-terminated, borrowed until close) under which `probe` exists; none: the first.

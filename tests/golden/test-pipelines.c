@@ -9,14 +9,15 @@
 #include <glib/gstdio.h>
 #include <string.h>
 
-static const char *folder, *catalogue_folder;
+static const char *folder, *catalogue_folder, *worker;
 
 /* The file's messages, or what follows when nothing is wrong with it. */
-static char *messages_of(const char *name)
+static char *messages_of(const char *name, const char *isolate)
 {
   g_autoptr(GError) error = NULL;
   g_autoptr(WeftDiagnostics) diagnostics = weft_diagnostics_new(name);
-  WeftSessionOptions options = {.catalogue = catalogue_folder, .n_threads = 1, .build = {.isolate = "none"}};
+  WeftSessionOptions options = {.catalogue = catalogue_folder, .n_threads = 1,
+                                .build = {.isolate = isolate, .worker_program = worker}};
   g_autoptr(WeftSession) session = weft_session_new(&options, &error);
   g_assert_no_error(error);
   gboolean good = weft_session_load(session, name, diagnostics);
@@ -35,7 +36,7 @@ static void test_pipelines_golden(gconstpointer data)
 {
   const char *name = data;
   g_autoptr(GError) error = NULL;
-  g_autofree char *text = messages_of(name);
+  g_autofree char *text = messages_of(name, "none");
   g_autofree char *stem = g_strndup(name, strlen(name) - strlen(".yaml"));
   g_autofree char *path = g_strconcat(stem, ".expected", NULL);
   if (g_getenv("WEFT_UPDATE_GOLDEN")) {
@@ -47,12 +48,26 @@ static void test_pipelines_golden(gconstpointer data)
   g_assert_cmpstr(text, ==, expected);
 }
 
+/* What `create` alone knows of an edge comes out of a process of its own in the same words. */
+static void test_pipelines_isolated(void)
+{
+  static const char *const stems[] = {"wrong-space", "wrong-labels", "fusion-keys-swapped", "fusion-key-unknown",
+                                      "head-behind-another-encoder"};
+  for (gsize i = 0; i < G_N_ELEMENTS(stems); i++) {
+    g_autofree char *name = g_strconcat(stems[i], ".yaml", NULL), *path = g_strconcat(stems[i], ".expected", NULL);
+    g_autofree char *text = messages_of(name, "all"), *expected = NULL;
+    g_assert_true(g_file_get_contents(path, &expected, NULL, NULL));
+    g_assert_cmpstr(text, ==, expected);
+  }
+}
+
 int main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
-  if (argc != 3)
-    g_error("usage: test-pipelines FOLDER CATALOGUE");
+  if (argc != 4)
+    g_error("usage: test-pipelines FOLDER CATALOGUE WORKER");
   folder = argv[1];
+  worker = argv[3];
   catalogue_folder = g_canonicalize_filename(argv[2], NULL);
   g_autofree char *nowhere = g_dir_make_tmp("weft-golden-XXXXXX", NULL);
   g_setenv("XDG_DATA_HOME", nowhere, TRUE); /* no catalogue of whoever runs this */
@@ -68,5 +83,6 @@ int main(int argc, char **argv)
     g_ptr_array_add(names, g_strdup(name));
     g_test_add_data_func(path, names->pdata[names->len - 1], test_pipelines_golden);
   }
+  g_test_add_func("/pipelines/isolated", test_pipelines_isolated);
   return g_test_run();
 }

@@ -20,7 +20,8 @@
 #include <unistd.h>
 
 #define COMPUTE_NODE "compute-cpu"
-
+/* Of what host->takes said: more is left away, so that the message itself always fits. */
+#define MAX_TAKEN_BYTES (WEFT_CONTROL_MAX_BYTES / 2)
 
 static void set_phase(const struct weft_zygote *zygote, enum weft_ring_phase phase)
 {
@@ -37,12 +38,17 @@ static int tell_body(const struct weft_zygote *zygote, uint32_t kind, struct wef
   return error;
 }
 
+static void put_status(struct weft_writer *body, weft_status status, const char *message)
+{
+  /* A plugin that fails with a code nobody knows has broken the contract. */
+  weft_put_u32(body, (uint32_t)(status < 0 || status >= WEFT_N_STATUS ? WEFT_CONTRACT : status));
+  weft_put_text(body, message);
+}
+
 int weft_zygote_tell(const struct weft_zygote *zygote, uint32_t kind, weft_status status, const char *message, int fd)
 {
   struct weft_writer body = {0};
-  /* A plugin that fails with a code nobody knows has broken the contract. */
-  weft_put_u32(&body, (uint32_t)(status < 0 || status >= WEFT_N_STATUS ? WEFT_CONTRACT : status));
-  weft_put_text(&body, message);
+  put_status(&body, status, message);
   return tell_body(zygote, kind, &body, fd);
 }
 
@@ -174,19 +180,43 @@ static weft_status create(struct weft_zygote *zygote, struct weft_setup *setup, 
   return zygote->node->ports(zygote->instance, setup, ports);
 }
 
+static void note_taken(struct weft_setup *setup, uint32_t input, const struct weft_port *port)
+{
+  struct weft_zygote *zygote = setup->data;
+  weft_writer_clear(&zygote->taken);
+  weft_put_u32(&zygote->taken, input);
+  weft_put_u32(&zygote->taken, port != NULL);
+  if (!port)
+    return;
+  struct weft_port plain = *port;
+  plain.name = ""; /* it is the input's */
+  plain.key = NULL;
+  plain.rows_kind = plain.n_terms = 0;
+  weft_put_port(&zygote->taken, &plain);
+}
+
+static int tell_refusal(struct weft_zygote *zygote, weft_status status, const char *message)
+{
+  struct weft_writer body = {0};
+  put_status(&body, status, message);
+  if (!zygote->taken.failed && zygote->taken.n_bytes <= MAX_TAKEN_BYTES)
+    weft_put_bytes(&body, zygote->taken.data, zygote->taken.n_bytes);
+  tell_body(zygote, WEFT_CONTROL_PORTS, &body, -1);
+  return EXIT_FAILURE;
+}
+
 static int answer_ports(struct weft_zygote *zygote)
 {
-  struct weft_setup setup = {.resource_open = open_resource, .data = zygote};
+  struct weft_setup setup = {.resource_open = open_resource, .takes = note_taken, .data = zygote};
   struct weft_ports ports = {0};
   struct weft_writer body = {0};
   int before = count_threads();
   weft_status status = create(zygote, &setup, &ports);
   if (status == WEFT_OK && count_threads() > before)
     status = weft_host_table()->fail(&setup, WEFT_CONTRACT, "it started a thread before activate: it cannot be forked");
-  if (status != WEFT_OK) {
-    weft_zygote_tell(zygote, WEFT_CONTROL_PORTS, status, setup.message, -1);
-    return EXIT_FAILURE;
-  }
+  if (status != WEFT_OK)
+    return tell_refusal(zygote, status, setup.message);
+  weft_writer_clear(&zygote->taken);
   zygote->n_outputs = ports.n_outputs;
   weft_put_u32(&body, WEFT_OK);
   weft_put_text(&body, NULL);

@@ -26,6 +26,7 @@ struct weft_zygote {
   const struct weft_node *node;
   void *instance;
   uint32_t n_outputs;
+  struct weft_writer taken;     /**< what host->takes said in create, as WEFT_CONTROL_PORTS has it */
 };
 
 /** Answers the exit code: 0 when the host has closed the channel. */

@@ -32,8 +32,8 @@ static void test_gated_names(void)
 
 static void test_gated_width_and_space(void)
 {
-  weft_test_refused(bind(NULL, "picture", 14, "picture0/tokens"), WEFT_BAD_CONFIG, "'picture'", "14", "13", NULL);
-  weft_test_refused(bind(NULL, "picture", 13, "beef/tokens"), WEFT_BAD_CONFIG, "'picture'", "picture0/tokens",
+  weft_test_refused(bind(NULL, "picture", 14, "picture0/tokens"), WEFT_BAD_CONFIG, "14", "13", NULL);
+  weft_test_refused(bind(NULL, "picture", 13, "beef/tokens"), WEFT_BAD_CONFIG, "picture0/tokens",
                     "beef/tokens", NULL);
   weft_test_refused(bind(NULL, "picture", 13, NULL), WEFT_BAD_CONFIG, "picture0/tokens", "no named space", NULL);
 }

@@ -23,6 +23,7 @@ extern "C" {
 
 /** One set-up in progress (create, ports, activate): the host's own. */
 struct weft_setup;
+struct weft_port; /* node.h */
 
 /** Mapped or read bytes of a file: borrowed until destroy, read only. */
 struct weft_resource {
@@ -88,6 +89,16 @@ struct weft_host {
    * not offered. Shared, lives as long as the process. [control thread]
    */
   const void *(*get_extension)(const char *id);
+
+  /**
+   * Says what this instance takes at bound input `input`, beyond the manifest:
+   * dims and attributes that its model fixes (-1 and absent: as the manifest
+   * has it; name and key are not looked at). To be called right before `fail`
+   * where create fails because of that input: the error is then said at its
+   * edge, with what both sides offer. port: copied at once; NULL: the input is
+   * not wanted at all. The last one counts. [control thread, in create]
+   */
+  void (*takes)(struct weft_setup *setup, uint32_t input, const struct weft_port *port);
 };
 
 #define WEFT_POOL_ID "weft.pool/1"
