@@ -6,6 +6,7 @@
 #define V_LANES 8
 #define V_TILE_ROWS 6
 #define V_TILE_VECTORS 2
+#define V_KEEP(x) __asm__("" : "+x"(x))
 
 typedef __m256 vf;
 typedef __m256i vmask;

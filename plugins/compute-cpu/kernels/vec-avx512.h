@@ -4,8 +4,9 @@
 
 #define V_NAME avx512
 #define V_LANES 16
-#define V_TILE_ROWS 14
+#define V_TILE_ROWS 12
 #define V_TILE_VECTORS 2
+#define V_KEEP(x) __asm__("" : "+v"(x))
 
 typedef __m512 vf;
 typedef __mmask16 vmask;

@@ -4,6 +4,8 @@
 #define V_LANES 1
 #define V_TILE_ROWS 4
 #define V_TILE_VECTORS 4
+/* x stays in the register it is in: gcc moves sums about otherwise. */
+#define V_KEEP(x) (void)(x)
 
 typedef float vf;
 typedef int vmask;
