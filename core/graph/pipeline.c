@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <glib/gstdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static void input_clear(gpointer data)
@@ -218,14 +219,33 @@ gboolean weft_pipeline_is_sound(const WeftPipeline *pipeline)
   return !pipeline->faulty;
 }
 
-/* A pipe or a device is read too, up to the limit and one byte more, so that the limit can be named. */
+/* A file, or standard input: a pipe that nobody writes to would be waited for. -1: error says why. */
+static int open_file(const char *path, GError **error)
+{
+  struct stat about;
+  int fd = strcmp(path, "-") == 0 ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0)
+                                  : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+  if (fd < 0 || fstat(fd, &about) != 0) {
+    g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(errno), "%s", g_strerror(errno));
+  } else if (strcmp(path, "-") != 0 && !S_ISREG(about.st_mode)) {
+    g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_INVAL, "expected a file, found %s; - reads standard input",
+                S_ISDIR(about.st_mode)    ? "a directory"
+                : S_ISFIFO(about.st_mode) ? "a pipe"
+                                          : "a device or a socket");
+  } else {
+    return fd;
+  }
+  if (fd >= 0)
+    close(fd);
+  return -1;
+}
+
+/* Up to the limit and one byte more, so that the limit can be named. */
 static char *read_file(const char *path, gsize *n_bytes, GError **error)
 {
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) {
-    g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(errno), "%s", g_strerror(errno));
+  int fd = open_file(path, error);
+  if (fd < 0)
     return NULL;
-  }
   GByteArray *bytes = g_byte_array_new();
   guint8 block[65536];
   gssize n;
