@@ -5,6 +5,7 @@
 #include "given.h"
 #include "lines.h"
 #include "progress.h"
+#include "signals.h"
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -145,8 +146,13 @@ static void read_all(Reading *reading, WeftLines *file)
     if (!place)
       return;
     place->reading = reading;
-    if (!weft_lines_next(file, &place->line))
+    /* A line that a signal interrupts is cut. */
+    if (weft_signals_came() || !weft_lines_next(file, &place->line))
       return;
+    if (weft_signals_came()) {
+      weft_line_clear(&place->line);
+      return;
+    }
     pthread_mutex_lock(&reading->lock);
     reading->n_read++;
     reading->n_flying++;
@@ -198,11 +204,14 @@ int weft_batch_run(WeftSession *session, const WeftBatch *batch)
     fprintf(stderr, "weft run: --batch %s\n", error->message);
     return WEFT_EXIT_USAGE;
   }
+  weft_signals_hold(weft_lines_fd(file));
   if (!run_all(&reading, file)) {
     fprintf(stderr, "weft run: answers cannot be written to standard output: %s\n", g_strerror(errno));
     return WEFT_EXIT_FAILED;
   }
-  if (!weft_lines_check(file, &error)) {
+  if (weft_signals_came())
+    fprintf(stderr, "weft run: a signal came: %" G_GUINT64_FORMAT " lines are answered, no more are read\n", reading.n_printed);
+  else if (!weft_lines_check(file, &error)) {
     fprintf(stderr, "weft run: %s\n", error->message);
     return WEFT_EXIT_USAGE;
   }

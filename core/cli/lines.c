@@ -113,6 +113,11 @@ gboolean weft_lines_check(const WeftLines *lines, GError **error)
   return FALSE;
 }
 
+int weft_lines_fd(const WeftLines *lines)
+{
+  return fileno(lines->file);
+}
+
 guint64 weft_lines_n_bytes(const WeftLines *lines)
 {
   return lines->n_bytes;

@@ -43,6 +43,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(WeftLines, weft_lines_free)
 gboolean weft_lines_next(WeftLines *lines, WeftLine *line);
 /** FALSE: the file could not be read to its end. */
 gboolean weft_lines_check(const WeftLines *lines, GError **error);
+/** The descriptor that is read; it stays the lines'. */
+int weft_lines_fd(const WeftLines *lines);
 /** Bytes of the file, 0 where nobody knows; and those read so far. */
 guint64 weft_lines_n_bytes(const WeftLines *lines);
 guint64 weft_lines_n_bytes_read(const WeftLines *lines);

@@ -174,7 +174,7 @@ static int run_live(Options *options, WeftSession *session)
     return error->code == WEFT_BAD_CONFIG ? WEFT_EXIT_PIPELINE : WEFT_EXIT_FAILED;
   }
   options->live = running = live;
-  struct sigaction stop = {.sa_handler = on_signal, .sa_flags = SA_RESTART}, before[2];
+  struct sigaction stop = {.sa_handler = on_signal, .sa_flags = SA_RESTART | SA_RESETHAND}, before[2]; /* the second one ends it */
   sigaction(SIGINT, &stop, &before[0]);
   sigaction(SIGTERM, &stop, &before[1]);
   gboolean ok = weft_live_run(live, &error);

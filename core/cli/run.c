@@ -8,6 +8,7 @@
 #include "manifest.h"
 #include "print.h"
 #include "session.h"
+#include "signals.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -33,6 +34,7 @@ static const char help[] =
     "  --seed N               seed of everything random in the request (0)\n"
     "  --threads N            helpers (default: the processors this process may use)\n"
     "  --catalogue DIR        this catalogue and the one that came with Weft, instead of the search order\n\n"
+    "SIGINT and SIGTERM end it; a batch answers the lines in flight first.\n\n"
     "exit codes: 0 answered; 1 a request failed; 2 options or arguments are wrong;\n"
     "            3 refused by a filter, of a batch: any line, and none failed;\n"
     "            4 the pipeline file or the catalogue cannot be used\n";
@@ -253,6 +255,7 @@ static int run_one(const Options *options, WeftSession *session)
       Given *one = g_ptr_array_index(options->given, i);
       g_hash_table_insert(given, one->name, one->value);
     }
+    weft_signals_hold(-1); /* no answer is cut */
     code = weft_print_answer(answer, options->json, options->explain, given);
     json_decref(answer);
   }
@@ -304,5 +307,6 @@ static int run(int argc, char **argv)
   g_ptr_array_unref(options.given);
   g_array_unref(options.context);
   weft_variables_free(options.session.variables);
+  weft_signals_release();
   return code;
 }
