@@ -18,6 +18,7 @@
 #define ROWS ((size_t)V_TILE_ROWS * (V_TILE_ROWS > 6 ? 2 : 4))
 #define KEYS ((size_t)256)
 #define LD_SCORES (KEYS + 16) /* so that the rows of a tile begin in different sets of the cache */
+#define AHEAD 12 /* rows of one head lie far apart: the processor does not guess the next ones */
 #define LOG2_E 1.4426950408889634
 
 _Static_assert(WEFT_ATTENTION_ROWS % ROWS == 0, "calls begin where a block does");
@@ -92,8 +93,10 @@ static void pack_values(float *values, const struct weft_attention *a, size_t ke
     float *to = values + first * a->n_k + key * V_TILE_COLUMNS;
     const float *from = a->v + key * a->ld_v + first;
     for (size_t j = key; j < key_end; j++, to += V_TILE_COLUMNS, from += a->ld_v) {
+      __builtin_prefetch(from + AHEAD * a->ld_v);
       if (columns == V_TILE_COLUMNS) {
-        memcpy(to, from, V_TILE_COLUMNS * sizeof *to);
+        for (int v = 0; v < V_TILE_VECTORS; v++)
+          v_store(to + v * V_LANES, v_load(from + v * V_LANES));
       } else {
         memset(to, 0, V_TILE_COLUMNS * sizeof *to);
         memcpy(to, from, columns * sizeof *to);
@@ -123,8 +126,8 @@ V_INLINE void tile_put(const struct tile *t, size_t r, int v, vf sum)
   }
 }
 
-/* rows is constant at each call, so that the sums are registers. */
-V_INLINE void tile_run(const struct tile *t, const int rows)
+/* From row `first` of t; rows is constant at each call, so that the sums are registers. */
+V_INLINE void tile_run(const struct tile *t, size_t first, const int rows)
 {
   vf sum[V_TILE_ROWS][V_TILE_VECTORS];
 #pragma GCC unroll 16
@@ -132,8 +135,8 @@ V_INLINE void tile_run(const struct tile *t, const int rows)
 #pragma GCC unroll 4
     for (int v = 0; v < V_TILE_VECTORS; v++)
       sum[r][v] = v_set1(0.f);
-  const float *a = t->a, *b = t->b;
   const size_t lda = t->lda;
+  const float *a = t->a + first * lda, *b = t->b;
   for (size_t k = t->k; k > 0; k--, a++, b += V_TILE_COLUMNS) {
     vf column[V_TILE_VECTORS];
 #pragma GCC unroll 4
@@ -147,44 +150,47 @@ V_INLINE void tile_run(const struct tile *t, const int rows)
         sum[r][v] = v_fma(x, column[v], sum[r][v]);
     }
   }
+  int plain = t->columns == V_TILE_COLUMNS && !t->factors;
+  float *c = t->c + first * t->ldc;
 #pragma GCC unroll 16
-  for (int r = 0; r < rows; r++)
+  for (int r = 0; r < rows; r++, c += t->ldc)
 #pragma GCC unroll 4
     for (int v = 0; v < V_TILE_VECTORS; v++)
-      tile_put(t, (size_t)r, v, sum[r][v]);
+      if (plain)
+        v_store(c + v * V_LANES, sum[r][v]);
+      else
+        tile_put(t, first + (size_t)r, v, sum[r][v]);
 }
 
 #define TILE(n)                                                                                                        \
-  static __attribute__((noinline)) void tile_##n(const struct tile *t) { tile_run(t, n); }
+  static __attribute__((noinline)) void tile_##n(const struct tile *t, size_t first) { tile_run(t, first, n); }
 
-TILE(1) TILE(2) TILE(3) TILE(4)
+TILE(1) TILE(2) TILE(3)
 #if V_TILE_ROWS > 4
-TILE(5) TILE(6)
+TILE(4) TILE(5)
 #endif
 #if V_TILE_ROWS > 6
-TILE(7) TILE(8) TILE(9) TILE(10) TILE(11) TILE(12) TILE(13) TILE(14)
+TILE(6) TILE(7) TILE(8) TILE(9) TILE(10) TILE(11) TILE(12) TILE(13)
 #endif
 
-static void (*const tiles[])(const struct tile *t) = {
-    NULL, tile_1, tile_2, tile_3, tile_4,
+static void (*const tiles[])(const struct tile *t, size_t first) = {
+    NULL, tile_1, tile_2, tile_3,
 #if V_TILE_ROWS > 4
-    tile_5, tile_6,
+    tile_4, tile_5,
 #endif
 #if V_TILE_ROWS > 6
-    tile_7, tile_8, tile_9, tile_10, tile_11, tile_12, tile_13, tile_14,
+    tile_6, tile_7, tile_8, tile_9, tile_10, tile_11, tile_12, tile_13,
 #endif
 };
 
 /* All rows of a block with one panel, which stays in the first-level cache. */
-static void tile_rows(struct tile t, size_t rows)
+static __attribute__((noinline)) void tile_rows(const struct tile *t, size_t rows)
 {
-  for (size_t r = 0; r < rows; r += V_TILE_ROWS) {
-    size_t n = smaller(rows - r, V_TILE_ROWS);
-    tiles[n](&t);
-    t.a += n * t.lda;
-    t.c += n * t.ldc;
-    t.factors = t.factors ? t.factors + n : NULL;
-  }
+  size_t r = 0;
+  for (; r + V_TILE_ROWS <= rows; r += V_TILE_ROWS)
+    tile_run(t, r, V_TILE_ROWS);
+  if (r < rows)
+    tiles[rows - r](t, r);
 }
 
 /**
@@ -272,10 +278,13 @@ static void attend_keys(struct block *b, const float *keys, const float *values,
 {
   const struct weft_attention *a = b->a;
   size_t padded = round_up(n, V_TILE_COLUMNS);
-  for (size_t first = 0; first < padded; first += V_TILE_COLUMNS)
-    tile_rows((struct tile){.a = b->q, .b = keys + (key + first) * a->d, .c = b->scores + first, .lda = a->d,
-                            .ldc = LD_SCORES, .k = a->d, .columns = V_TILE_COLUMNS},
-              b->rows);
+  struct tile tile = {.a = b->q, .b = keys + key * a->d, .c = b->scores, .lda = a->d, .ldc = LD_SCORES, .k = a->d,
+                      .columns = V_TILE_COLUMNS};
+  for (size_t first = 0; first < padded; first += V_TILE_COLUMNS) {
+    tile_rows(&tile, b->rows);
+    tile.b += V_TILE_COLUMNS * a->d;
+    tile.c += V_TILE_COLUMNS;
+  }
   for (size_t r = 0; r < b->rows; r++) {
     float *scores = b->scores + r * LD_SCORES;
     size_t row = b->row + r;
@@ -283,13 +292,26 @@ static void attend_keys(struct block *b, const float *keys, const float *values,
       hide_keys(b, scores, row, key, n, padded);
     soften_row(b, r, scores, padded, b->bias ? b->bias + a->n_q - 1 - row + key : NULL);
   }
-  for (size_t first = 0; first < a->d_v; first += V_TILE_COLUMNS)
-    tile_rows((struct tile){.a = b->scores, .b = values + first * a->n_k + key * V_TILE_COLUMNS,
-                            .c = b->out + b->row * a->ld_o + first, .factors = b->started ? b->factors : NULL,
-                            .lda = LD_SCORES, .ldc = a->ld_o, .k = n,
-                            .columns = smaller(a->d_v - first, V_TILE_COLUMNS)},
-              b->rows);
+  tile = (struct tile){.a = b->scores, .factors = b->started ? b->factors : NULL, .lda = LD_SCORES, .ldc = a->ld_o, .k = n};
+  for (size_t first = 0; first < a->d_v; first += V_TILE_COLUMNS) {
+    tile.b = values + first * a->n_k + key * V_TILE_COLUMNS;
+    tile.c = b->out + b->row * a->ld_o + first;
+    tile.columns = smaller(a->d_v - first, V_TILE_COLUMNS);
+    tile_rows(&tile, b->rows);
+  }
   b->started = 1;
+}
+
+/* y = x factor; y may be x. */
+V_INLINE void scale_row(float *y, const float *x, size_t n, float factor)
+{
+  size_t i = 0;
+  for (; i + V_LANES <= n; i += V_LANES)
+    v_store(y + i, v_mul(v_load(x + i), v_set1(factor)));
+  if (i < n) {
+    vmask m = v_mask(n - i);
+    v_store_mask(y + i, v_mul(v_load_mask(x + i, m), v_set1(factor)), m);
+  }
 }
 
 /* Divides by the sums; a row that saw no key is zeros. */
@@ -298,7 +320,7 @@ static void finish(const struct block *b)
   for (size_t r = 0; r < b->rows; r++) {
     float *out = b->out + (b->row + r) * b->a->ld_o;
     if (b->started && b->sums[r] != 0)
-      WEFT_KERNEL(scale)(out, out, b->a->d_v, 1.f / b->sums[r], 0.f);
+      scale_row(out, out, b->a->d_v, 1.f / b->sums[r]);
     else
       memset(out, 0, b->a->d_v * sizeof *out);
   }
@@ -312,7 +334,10 @@ static int attend_head(struct block *b, const float *keys, const float *values, 
     b->rows = smaller(a->end - b->row, ROWS);
     b->started = 0;
     for (size_t r = 0; r < b->rows; r++) {
-      WEFT_KERNEL(scale)(b->q + r * a->d, q + (b->row + r) * a->ld_q, a->d, (float)(a->scale * LOG2_E), 0.f);
+      if (b->row + r + AHEAD < a->end)
+        for (size_t c = 0; c < a->d; c += 16)
+          __builtin_prefetch(q + (b->row + r + AHEAD) * a->ld_q + c);
+      scale_row(b->q + r * a->d, q + (b->row + r) * a->ld_q, a->d, (float)(a->scale * LOG2_E));
       b->most[r] = -3e38f;
       b->sums[r] = 0;
     }

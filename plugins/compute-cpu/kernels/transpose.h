@@ -40,6 +40,8 @@ static void transpose(float *to, size_t step, const float *from, size_t ld, size
 #if defined(__AVX2__)
   for (; j + 8 <= n; j += 8) {
     size_t i = 0;
+    for (size_t c = j + 8; c < j + 16; c++)
+      __builtin_prefetch(from + c * ld);
     for (; i + 8 <= d; i += 8)
       transpose_8x8(to + i * step + j, step, from + j * ld + i, ld);
     for (; i < d; i++)
