@@ -162,26 +162,23 @@ V_INLINE void tile_run(const struct tile *t, size_t first, const int rows)
         tile_put(t, first + (size_t)r, v, sum[r][v]);
 }
 
-#define TILE(n)                                                                                                        \
-  static __attribute__((noinline)) void tile_##n(const struct tile *t, size_t first) { tile_run(t, first, n); }
+/* What a whole tile leaves over; those that cannot be are one row high. */
+#define LEFT(n) (n < V_TILE_ROWS ? n : 1)
+#define TILE_LEFT(n)                                                                                                   \
+  static __attribute__((noinline)) void tile_##n(const struct tile *t, size_t first) { tile_run(t, first, LEFT(n)); }
 
-TILE(1) TILE(2) TILE(3)
-#if V_TILE_ROWS > 4
-TILE(4) TILE(5)
-#endif
+TILE_LEFT(1) TILE_LEFT(2) TILE_LEFT(3) TILE_LEFT(4) TILE_LEFT(5)
 #if V_TILE_ROWS > 6
-TILE(6) TILE(7) TILE(8) TILE(9) TILE(10) TILE(11) TILE(12) TILE(13)
+TILE_LEFT(6) TILE_LEFT(7) TILE_LEFT(8) TILE_LEFT(9) TILE_LEFT(10) TILE_LEFT(11) TILE_LEFT(12) TILE_LEFT(13)
 #endif
 
 static void (*const tiles[])(const struct tile *t, size_t first) = {
-    NULL, tile_1, tile_2, tile_3,
-#if V_TILE_ROWS > 4
-    tile_4, tile_5,
-#endif
+    NULL, tile_1, tile_2, tile_3, tile_4, tile_5,
 #if V_TILE_ROWS > 6
     tile_6, tile_7, tile_8, tile_9, tile_10, tile_11, tile_12, tile_13,
 #endif
 };
+_Static_assert(V_TILE_ROWS <= sizeof tiles / sizeof *tiles, "every rest has a tile");
 
 /* All rows of a block with one panel, which stays in the first-level cache. */
 static __attribute__((noinline)) void tile_rows(const struct tile *t, size_t rows)
