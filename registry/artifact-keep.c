@@ -2,6 +2,7 @@
 /* What a catalogue still owes its models, assets and pipelines: folders of links, removal, repair. */
 #include "artifact-private.h"
 
+#include "derived.h"
 #include "disk.h"
 
 #include <errno.h>
@@ -75,13 +76,25 @@ gboolean weft_artifact_release(WeftRegistrar *registrar, const char *sha256, GEr
   return named || weft_store_remove(registrar->folder, sha256, error);
 }
 
+/* What was made out of a model, or (digest NULL) out of models that are not known. */
+static gboolean remove_derived(const char *folder, const char *digest, GHashTable *known, GError **error)
+{
+  g_autoptr(GPtrArray) files = weft_derived_list(folder, digest);
+  for (guint i = 0; i < files->len; i++) {
+    const WeftDerivedFile *file = files->pdata[i];
+    if (!(known && g_hash_table_contains(known, file->model_digest)) && !weft_derived_remove(file, error))
+      return FALSE;
+  }
+  return TRUE;
+}
+
 static gboolean release(WeftRegistrar *registrar, const WeftArtifactRow *row, GError **error)
 {
   gboolean shared = FALSE;
   if (row->kind == WEFT_ARTIFACT_MODEL) {
     if (!any_row(registrar->database, "SELECT 1 FROM artifact WHERE kind = 'model' AND digest = ? LIMIT 1", row->digest,
                  &shared, error) ||
-        (!shared && !weft_disk_remove_folder(row->path, error)))
+        (!shared && !(weft_disk_remove_folder(row->path, error) && remove_derived(row->catalogue, row->digest, NULL, error))))
       return FALSE;
   }
   for (guint i = 0; i < row->files->len; i++)
@@ -214,5 +227,6 @@ gboolean weft_artifact_repair(WeftRegistrar *registrar, GError **error)
   for (guint i = 0; i < rows->len; i++)
     if (!repair_row(registrar, rows->pdata[i], folders, error))
       return FALSE;
-  return sweep_folders(registrar->folder, folders, error);
+  weft_derived_sweep(registrar->folder);
+  return sweep_folders(registrar->folder, folders, error) && remove_derived(registrar->folder, NULL, folders, error);
 }

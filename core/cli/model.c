@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "packed.h"
 #include "shelf.h"
 
 #include <stdio.h>
@@ -9,8 +10,9 @@ static const char help[] =
     "  add DIR                into the catalogue, as NAME (the folder's own) and VERSION (1.0.0); a folder in a\n"
     "                         cache of the hub, whose files are links into its blobs, is taken too\n"
     "  list                   what is there\n"
-    "  show NAME[@RANGE]      digest, files, source and place\n"
+    "  show NAME[@RANGE]      digest, files, source, place, and what is packed of it\n"
     "  check NAME[@RANGE]     reads every file again and compares\n"
+    "  gc [NAME[@RANGE]]      removes packed weights, of one model or of all; a start makes them anew\n"
     "  remove NAME[@VERSION]  takes it away, all versions without VERSION\n"
     "  digest DIR             the digest of a model folder, which names the embedding space of the model\n"
     "                         (DIGEST/tokens, DIGEST/pooled); the config.json of a fusion or a head may demand\n"
@@ -25,7 +27,7 @@ static const char help[] =
 
 static int run(int argc, char **argv);
 
-const WeftCommand weft_command_model = {"model", "add|list|show|check|remove|digest [ARGUMENT] [OPTION]...",
+const WeftCommand weft_command_model = {"model", "add|list|show|check|remove|digest|gc [ARGUMENT] [OPTION]...",
                                         "Keeps models in versions, and tells what a model folder is.", help, run};
 
 static int digest(const WeftArtifactOptions *options)
@@ -54,7 +56,7 @@ static int digest(const WeftArtifactOptions *options)
 
 static int act(const WeftArtifactOptions *options, const char *action)
 {
-  static const char *const names[] = {"add", "list", "show", "check", "remove", "digest"};
+  static const char *const names[] = {"add", "list", "show", "check", "remove", "digest", "gc"};
   if (strcmp(action, "add") == 0)
     return weft_artifact_command_add(options, weft_artifact_name_of_path);
   if (strcmp(action, "list") == 0)
@@ -67,6 +69,8 @@ static int act(const WeftArtifactOptions *options, const char *action)
     return weft_artifact_command_remove(options);
   if (strcmp(action, "digest") == 0)
     return digest(options);
+  if (strcmp(action, "gc") == 0)
+    return weft_model_gc(options);
   return weft_artifact_unknown(&weft_command_model, "an action", action, names, G_N_ELEMENTS(names));
 }
 
@@ -75,7 +79,7 @@ static int run(int argc, char **argv)
   WeftArtifactOptions options = {.command = &weft_command_model, .kind = WEFT_ARTIFACT_MODEL};
   if (argc < 2)
     return weft_command_usage_error(&weft_command_model,
-                                    "what to do is missing: add, list, show, check, remove or digest");
+                                    "what to do is missing: add, list, show, check, remove, digest or gc");
   int code = weft_artifact_parse(&options, argc, argv);
   if (code == WEFT_EXIT_OK)
     code = options.help ? weft_command_help(&weft_command_model) : act(&options, argv[1]);

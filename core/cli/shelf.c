@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shelf.h"
 
+#include "packed.h"
+
 #include "places.h"
 
 #include <stdio.h>
@@ -56,6 +58,10 @@ static json_t *row_json(const WeftArtifactRow *row, gboolean with_files)
                                            weft_command_text(file->path)));
   }
   json_object_set_new(object, "files", files);
+  if (row->kind == WEFT_ARTIFACT_MODEL) {
+    g_autoptr(GPtrArray) packed = weft_packed_list(row);
+    json_object_set_new(object, "packed", weft_packed_json(packed));
+  }
   return object;
 }
 
@@ -176,7 +182,22 @@ int weft_artifact_command_show(const WeftArtifactOptions *options)
     const WeftArtifactFile *file = row->files->pdata[i];
     printf("  %s  %12" G_GINT64_FORMAT "  %s\n", file->sha256, file->n_bytes, file->name);
   }
+  if (row->kind == WEFT_ARTIFACT_MODEL)
+    weft_packed_print(row);
   return WEFT_EXIT_OK;
+}
+
+/* NULL-terminated; caller frees with g_strfreev. */
+static char **problems_of(const WeftArtifactRow *row)
+{
+  g_autofree char **files = weft_artifact_check(row);
+  GPtrArray *all = g_ptr_array_new();
+  for (char **problem = files; *problem; problem++)
+    g_ptr_array_add(all, *problem);
+  if (row->kind == WEFT_ARTIFACT_MODEL)
+    weft_packed_check(row, all);
+  g_ptr_array_add(all, NULL);
+  return (char **)g_ptr_array_free(all, FALSE);
 }
 
 int weft_artifact_command_check(const WeftArtifactOptions *options)
@@ -185,7 +206,7 @@ int weft_artifact_command_check(const WeftArtifactOptions *options)
   g_autoptr(WeftArtifactRow) row = find(options, "check", &code);
   if (!row)
     return code;
-  g_auto(GStrv) problems = weft_artifact_check(row);
+  g_auto(GStrv) problems = problems_of(row);
   if (options->json) {
     json_t *object = row_json(row, FALSE), *list = json_array();
     for (char **problem = problems; *problem; problem++)

@@ -261,6 +261,14 @@ void weft_step_note_taken(struct weft_setup *setup, guint32 input, const struct 
 /** Reports what the plugin said when it refused, at the edge that it spoke of. Answers FALSE. */
 gboolean weft_step_refused(const struct weft_step_setup *setup, const char *what, weft_status status, const char *message);
 void weft_files_free(gpointer bytes);
+/** The next open of that path looks anew; what was opened stays until the revision is freed. */
+void weft_step_files_forget(struct weft_step_setup *self, const char *path);
+/* derived.c */
+/** Path of what a provider has made of the step's model under a key; NULL: no model of the catalogue. Free with g_free. */
+char *weft_step_derived_path(const struct weft_step_setup *self, const char *key);
+/** setup->derived_keep. */
+int weft_step_derived_keep(struct weft_setup *setup, const struct weft_derived_key *key, const void *bytes,
+                           struct weft_resource *out);
 
 /** A line of what the digest is over: fields closed by a zero byte, so that no two descriptions run together. */
 void weft_digest_line(GString *text, const char *first, ...) G_GNUC_NULL_TERMINATED;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "hosttable.h"
 
+#include "derived-file.h"
+
 #include <weft/entry.h>
 
 #include <stdarg.h>
@@ -156,6 +158,8 @@ static const void *host_get_extension(const char *id)
   for (uint32_t i = 0; i < MAX_OFFERS && offers[i].id; i++)
     if (offers[i].table && strcmp(offers[i].id, id) == 0)
       return offers[i].table;
+  if (strcmp(id, WEFT_DERIVED_ID) == 0)
+    return weft_derived_table();
   return finder ? finder(finder_data, id) : NULL;
 }
 

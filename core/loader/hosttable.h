@@ -8,7 +8,7 @@
 #ifndef WEFT_CORE_HOSTTABLE_H
 #define WEFT_CORE_HOSTTABLE_H
 
-#include <weft/host.h>
+#include <weft/derived.h>
 
 /** One set-up in progress. Clear it with `= {0}` and fill in the resolver. */
 struct weft_setup {
@@ -19,6 +19,14 @@ struct weft_setup {
   /** Answers host->takes; NULL: nobody listens. */
   void (*takes)(struct weft_setup *setup, uint32_t input, const struct weft_port *port);
   void *data;                        /**< the resolver's own */
+  /**
+   * A descriptor, read only and the caller's to close, of the file that a
+   * resource is mapped from; -1: it is none, or can no longer be opened. May be NULL.
+   */
+  int (*resource_fd)(struct weft_setup *setup, const struct weft_resource *resource);
+  /** Answers keep of weft.derived; NULL: nothing is kept. */
+  int (*derived_keep)(struct weft_setup *setup, const struct weft_derived_key *key, const void *bytes,
+                      struct weft_resource *out);
 };
 
 #define WEFT_ALL_ITEMS UINT32_MAX

@@ -54,24 +54,27 @@ static struct weft_worker_resource *find_resource(struct weft_worker *worker, co
   return resource;
 }
 
+/* What is mapped from a file that never changes is handed over as that file, so that its pages are shared. */
+static int resource_fd(struct weft_setup *setup, const struct weft_resource *bytes)
+{
+  int fd = setup->resource_fd ? setup->resource_fd(setup, bytes) : -1;
+  return fd >= 0 ? fd : weft_sealed_memfd("weft-resource", bytes->data, bytes->n_bytes);
+}
+
 static weft_status keep_bytes(struct weft_worker *worker, const char *name, const struct weft_resource *bytes,
-                              char *message, struct weft_worker_resource **out)
+                              struct weft_setup *setup, struct weft_worker_resource **out)
 {
   size_t n = strlen(name) + 1;
   struct weft_worker_resource *resource = weft_arena_alloc(&worker->arena, sizeof *resource);
   char *copy = resource ? weft_arena_alloc(&worker->arena, n) : NULL;
-  if (!copy) {
-    snprintf(message, WEFT_MESSAGE_BYTES, "no memory for the resource \"%.200s\"", name);
-    return WEFT_NO_MEMORY;
-  }
+  if (!copy)
+    return weft_host_table()->fail(setup, WEFT_NO_MEMORY, "no memory for the resource \"%.200s\"", name);
   *resource = (struct weft_worker_resource){worker->resources, memcpy(copy, name, n), -1, bytes->n_bytes, bytes->id};
   if (bytes->data) {
-    resource->fd = weft_sealed_memfd("weft-resource", bytes->data, bytes->n_bytes);
-    if (resource->fd < 0) {
-      snprintf(message, WEFT_MESSAGE_BYTES, "cannot hand over the %" PRIu64 " bytes of the resource \"%.200s\": %s",
-               bytes->n_bytes, name, strerrordesc_np(errno));
-      return WEFT_NO_MEMORY;
-    }
+    resource->fd = resource_fd(setup, bytes);
+    if (resource->fd < 0)
+      return weft_host_table()->fail(setup, WEFT_NO_MEMORY, "cannot hand over the %" PRIu64 " bytes of the resource "
+                                     "\"%.200s\": %s", bytes->n_bytes, name, strerrordesc_np(errno));
   }
   worker->resources = resource;
   worker->n_resources++;
@@ -84,19 +87,14 @@ static weft_status open_resource(struct weft_worker *worker, const char *name, u
                                  struct weft_worker_resource **out)
 {
   struct weft_resource bytes;
-  weft_status status;
-  char message[WEFT_MESSAGE_BYTES];
   *out = find_resource(worker, name);
   if (*out && ((*out)->fd >= 0 || flags & WEFT_RESOURCE_OPTIONAL))
     return WEFT_OK;
   if (worker->n_resources >= WEFT_WORKER_MAX_RESOURCES)
     return weft_host_table()->fail(setup, WEFT_UNSUPPORTED, "more than %u resources (WEFT_WORKER_MAX_RESOURCES)",
                                    WEFT_WORKER_MAX_RESOURCES);
-  status = weft_host_table()->resource_open(setup, name, flags, &bytes);
-  if (status != WEFT_OK)
-    return status;
-  status = keep_bytes(worker, name, &bytes, message, out);
-  return status == WEFT_OK ? status : weft_host_table()->fail(setup, status, "%s", message);
+  weft_status status = weft_host_table()->resource_open(setup, name, flags, &bytes);
+  return status == WEFT_OK ? keep_bytes(worker, name, &bytes, setup, out) : status;
 }
 
 /* A relaunched zygote gets what the first one got; its own set-up has nobody to ask. */

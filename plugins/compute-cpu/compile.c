@@ -140,7 +140,7 @@ static int allocate(struct weft_program *program, const struct weft_plan *plan)
 }
 
 /* Everything after the checks; 0: no memory. */
-static int build(struct weft_program *program, const struct weft_plan *plan)
+static int build(struct weft_program *program, struct weft_setup *setup, const struct weft_plan *plan)
 {
   if (!allocate(program, plan))
     return 0;
@@ -152,7 +152,7 @@ static int build(struct weft_program *program, const struct weft_plan *plan)
   if (done) {
     bound_items(program);
     give_buffers(program, last, taken);
-    done = weft_cpu_weights(program, plan);
+    done = weft_cpu_weights(program, setup, plan);
   }
   free(taken);
   free(last);
@@ -177,7 +177,7 @@ weft_status weft_cpu_compile(const struct weft_host *host, const struct weft_cpu
     program->n_threads = program->pool->n_threads();
   if (program->n_threads < 1)
     program->n_threads = 1;
-  if (!build(program, plan)) {
+  if (!build(program, setup, plan)) {
     weft_cpu_free(program);
     return host->fail(setup, WEFT_NO_MEMORY, "compute-cpu: no memory for a plan of %u operations and its weights",
                       plan->n_ops);

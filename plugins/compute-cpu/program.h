@@ -70,8 +70,9 @@ weft_status weft_cpu_compile(const struct weft_host *host, const struct weft_cpu
                              struct weft_setup *setup, const struct weft_plan *plan, struct weft_program **out);
 /** The products of a weight at a precision: of that format, or of the next better one that this processor has. [any thread] */
 const struct weft_product_kernels *weft_cpu_product_for(const struct weft_cpu_isa *isa, uint32_t precision);
-/** Gives every weight that is read its bytes: packed, converted, or where they lie. 0: no memory. */
-int weft_cpu_weights(struct weft_program *program, const struct weft_plan *plan);
+/** Gives every weight that is read its bytes: packed (mapped where they were kept), converted, or where they lie.
+    setup: compile's. 0: no memory. */
+int weft_cpu_weights(struct weft_program *program, struct weft_setup *setup, const struct weft_plan *plan);
 weft_status weft_cpu_scratch(const struct weft_program *program, const struct weft_compute_limits *limits,
                              uint64_t *n_bytes);
 weft_status weft_cpu_run(const struct weft_program *program, struct weft_compute_run *run);

@@ -2,9 +2,17 @@
 /* Where a program's weights lie: packed for products, converted, or as they are. */
 #include "program.h"
 
+#include <weft/derived.h>
+
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+
+/* How weights stand one behind the other in what is kept; another order or another use is another number. */
+#define WEFT_CPU_LAYOUT "compute-cpu/1"
+/* Less is packed sooner than its file is opened. */
+#define WEFT_CPU_KEPT_LEAST_BYTES ((size_t)256 << 10)
 
 #define HUGE_PAGE ((size_t)1 << 21)
 
@@ -81,37 +89,77 @@ static void pack(uint8_t *to, const struct weft_plan_weight *w, size_t rows, siz
   }
 }
 
-/* Packs and converts into `to`; with to == NULL only counts. Returns the bytes. */
-static size_t place_weights(struct weft_program *program, const struct weft_plan *plan, const uint8_t *uses, float *block,
-                            uint8_t *to)
+/* What stands in a derived file's key of each weight: all that decides its bytes there. */
+struct record {
+  uint64_t resource, offset;
+  int64_t dims[WEFT_PLAN_RANK];
+  struct weft_dtype dtype;
+  uint32_t rank, uses;
+  char layout[24]; /* of its product; "": none */
+};
+
+struct placing {
+  struct weft_program *program;
+  const struct weft_plan *plan;
+  uint8_t *uses;           /* [n_values] */
+  float *block;            /* [nr][k] of the widest panel that is converted; NULL: none is */
+  struct record *records;  /* [n_weights] */
+  uint32_t n_records;
+  int kept;                /* all of them are of resources, which have digests */
+};
+
+/* The weight is packed or converted at `to`, or found there as it was. NULL: only counts. Returns its bytes. */
+static size_t place_weight(struct placing *p, uint32_t v, const uint8_t *to, int make)
+{
+  const struct weft_plan_weight *w = &p->plan->weights[p->plan->values[v].weight];
+  struct weft_cpu_value *value = &p->program->values[v];
+  const struct weft_product_kernels *product = weft_cpu_product_for(p->program->isa, p->program->precision);
+  size_t rows = (size_t)w->dims[0], k = value->n_elements / rows, at = 0;
+  if (p->uses[v] & 2) {
+    if (make)
+      pack((uint8_t *)(uintptr_t)to, w, rows, k, p->block, product);
+    value->packed = to;
+    value->product = product;
+    at = round_up((rows + product->nr - 1) / product->nr * product->panel_bytes(k), WEFT_ALIGNMENT);
+  }
+  if (!(p->uses[v] & 1))
+    return at;
+  if (readable(w)) {
+    value->plain = (const float *)(const void *)((const uint8_t *)w->data + w->offset);
+    return at;
+  }
+  if (make)
+    convert((float *)(uintptr_t)(to + at), w, 0, value->n_elements);
+  value->plain = to ? (const float *)(const void *)(to + at) : NULL;
+  return at + round_up(value->n_elements * sizeof(float), WEFT_ALIGNMENT);
+}
+
+/* All of them, one behind the other; to == NULL: only counts. */
+static size_t place_weights(struct placing *p, const uint8_t *to, int make)
 {
   size_t at = 0;
-  const struct weft_product_kernels *product = weft_cpu_product_for(program->isa, program->precision);
-  for (uint32_t v = 0; v < plan->n_values; v++) {
-    if (!uses[v])
-      continue;
-    const struct weft_plan_weight *w = &plan->weights[plan->values[v].weight];
-    struct weft_cpu_value *value = &program->values[v];
-    size_t rows = (size_t)w->dims[0], k = value->n_elements / rows;
-    if (uses[v] & 2) {
-      if (to) {
-        pack(to + at, w, rows, k, block, product);
-        value->packed = to + at;
-        value->product = product;
-      }
-      at += round_up((rows + product->nr - 1) / product->nr * product->panel_bytes(k), WEFT_ALIGNMENT);
-    }
-    if ((uses[v] & 1) && readable(w)) {
-      value->plain = (const float *)(const void *)((const uint8_t *)w->data + w->offset);
-    } else if (uses[v] & 1) {
-      if (to) {
-        convert((float *)(void *)(to + at), w, 0, value->n_elements);
-        value->plain = (const float *)(const void *)(to + at);
-      }
-      at += round_up(value->n_elements * sizeof(float), WEFT_ALIGNMENT);
-    }
-  }
+  for (uint32_t v = 0; v < p->plan->n_values; v++)
+    if (p->uses[v])
+      at += place_weight(p, v, to ? to + at : NULL, make);
   return at;
+}
+
+static void take_records(struct placing *p)
+{
+  const char *layout = weft_cpu_product_for(p->program->isa, p->program->precision)->name;
+  p->kept = 1;
+  for (uint32_t v = 0; v < p->plan->n_values; v++) {
+    if (!p->uses[v])
+      continue;
+    const struct weft_plan_weight *w = &p->plan->weights[p->plan->values[v].weight];
+    struct record *record = &p->records[p->n_records++];
+    *record = (struct record){.resource = w->resource, .offset = w->offset, .dtype = w->dtype, .rank = w->rank,
+                              .uses = p->uses[v]};
+    memcpy(record->dims, w->dims, sizeof record->dims);
+    if (p->uses[v] & 2)
+      strncpy(record->layout, layout, sizeof record->layout - 1);
+    p->kept = p->kept && w->resource != 0;
+  }
 }
 
 /*
@@ -135,31 +183,68 @@ static uint8_t *allocate_weights(struct weft_program *program, size_t n_bytes)
 }
 
 /* Floats of the widest panel that is converted before it is packed. */
-static size_t block_floats(const struct weft_program *program, const struct weft_plan *plan, const uint8_t *uses)
+static size_t block_floats(const struct placing *p)
 {
   size_t most = 0;
-  for (uint32_t v = 0; v < plan->n_values; v++) {
-    if (!(uses[v] & 2) || readable(&plan->weights[plan->values[v].weight]))
+  for (uint32_t v = 0; v < p->plan->n_values; v++) {
+    if (!(p->uses[v] & 2) || readable(&p->plan->weights[p->plan->values[v].weight]))
       continue;
-    size_t k = program->values[v].n_elements / (size_t)plan->values[v].dims[0];
-    size_t n = k * weft_cpu_product_for(program->isa, program->precision)->nr;
+    size_t k = p->program->values[v].n_elements / (size_t)p->plan->values[v].dims[0];
+    size_t n = k * weft_cpu_product_for(p->program->isa, p->program->precision)->nr;
     most = n > most ? n : most;
   }
   return most;
 }
 
-int weft_cpu_weights(struct weft_program *program, const struct weft_plan *plan)
+/* Into memory of the program's own. */
+static const uint8_t *pack_all(struct placing *p, size_t n_bytes)
 {
-  uint8_t *uses = calloc(plan->n_values + (size_t)1, 1);
-  if (!uses)
-    return 0;
-  weight_uses(plan, uses);
-  size_t n_block = block_floats(program, plan, uses);
-  float *block = n_block ? malloc(n_block * sizeof *block) : NULL;
-  uint8_t *weights = n_block && !block ? NULL : allocate_weights(program, place_weights(program, plan, uses, NULL, NULL));
+  size_t n_block = block_floats(p);
+  p->block = n_block ? malloc(n_block * sizeof *p->block) : NULL;
+  uint8_t *weights = n_block && !p->block ? NULL : allocate_weights(p->program, n_bytes);
   if (weights)
-    place_weights(program, plan, uses, block, weights);
-  free(block);
-  free(uses);
+    place_weights(p, weights, 1);
+  free(p->block);
+  return weights;
+}
+
+/* Maps what an earlier start has packed, or packs, and keeps it where the host can. */
+static int find_or_pack(struct placing *p, struct weft_setup *setup)
+{
+  struct weft_program *program = p->program;
+  char layout[WEFT_DERIVED_MAX_LAYOUT];
+  size_t n_bytes = place_weights(p, NULL, 0);
+  snprintf(layout, sizeof layout, WEFT_CPU_LAYOUT " %s", weft_cpu_product_for(program->isa, program->precision)->name);
+  struct weft_derived_key key = {.layout = layout, .content = p->records, .n_content = p->n_records * sizeof *p->records,
+                                 .n_bytes = n_bytes};
+  const struct weft_derived *derived =
+      p->kept && n_bytes >= WEFT_CPU_KEPT_LEAST_BYTES ? program->host->get_extension(WEFT_DERIVED_ID) : NULL;
+  struct weft_resource found;
+  if (derived && derived->find(setup, &key, &found)) {
+    place_weights(p, found.data, 0);
+    return 1;
+  }
+  const uint8_t *weights = pack_all(p, n_bytes);
+  if (weights && derived && derived->keep(setup, &key, weights, &found)) {
+    place_weights(p, found.data, 0);
+    program->host->free(program->weights_memory);
+    program->weights_memory = NULL;
+  }
   return weights != NULL;
+}
+
+int weft_cpu_weights(struct weft_program *program, struct weft_setup *setup, const struct weft_plan *plan)
+{
+  struct placing p = {.program = program, .plan = plan};
+  p.uses = calloc(plan->n_values + (size_t)1, 1);
+  p.records = calloc(plan->n_values + (size_t)1, sizeof *p.records);
+  int done = p.uses && p.records;
+  if (done) {
+    weight_uses(plan, p.uses);
+    take_records(&p);
+    done = find_or_pack(&p, setup);
+  }
+  free(p.uses);
+  free(p.records);
+  return done;
 }

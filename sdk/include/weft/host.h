@@ -25,7 +25,7 @@ extern "C" {
 struct weft_setup;
 struct weft_port; /* node.h */
 
-/** Mapped or read bytes of a file: borrowed until destroy, read only. */
+/** Mapped or read bytes of a file: borrowed until destroy, read only, 64-byte aligned. */
 struct weft_resource {
   const void *data;  /**< NULL: not there (only with WEFT_RESOURCE_OPTIONAL) */
   uint64_t n_bytes;
