@@ -38,6 +38,16 @@ static char **named_folders(void)
   return g_strsplit(value, ":", -1);
 }
 
+gboolean weft_catalogue_is_there(const char *folder, GError **error)
+{
+  g_autofree char *file = g_build_filename(folder, "catalogue.db", NULL);
+  if (g_file_test(file, G_FILE_TEST_EXISTS))
+    return TRUE;
+  g_set_error(error, WEFT_CATALOGUE_ERROR, WEFT_CATALOGUE_ERROR_MISSING, "%s: no catalogue there; " WEFT_HOW_TO_MAKE_ONE,
+              folder);
+  return FALSE;
+}
+
 char *weft_catalogue_default_folder(void)
 {
   g_auto(GStrv) named = named_folders();

@@ -125,6 +125,8 @@ GPtrArray *weft_catalogue_events(WeftCatalogue *catalogue, const char *word, GEr
 
 /** Where `weft plugin install` installs: the first folder of WEFT_CATALOGUE, else the user's. Caller frees with g_free. */
 char *weft_catalogue_default_folder(void);
+/** Whether the folder holds a catalogue; WEFT_CATALOGUE_ERROR_MISSING, saying how to make one. */
+gboolean weft_catalogue_is_there(const char *folder, GError **error);
 
 /** The digest (sha256, hex) of a file's bytes, remembered by inode, size and times. Caller frees with g_free. */
 char *weft_catalogue_file_digest(WeftCatalogue *catalogue, const char *path, GError **error);

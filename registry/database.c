@@ -301,8 +301,8 @@ static gboolean prepare_folder(WeftDatabase *database, const char *path, WeftDat
   const char *folder = database->folder;
   if (mode == WEFT_DATABASE_READ && access(path, F_OK) != 0) {
     g_set_error(error, WEFT_CATALOGUE_ERROR, WEFT_CATALOGUE_ERROR_MISSING,
-                "%s: no catalogue there (%s: %s); `weft plugin install --catalogue %s FILE.so` makes one", folder,
-                database->schema->file, g_strerror(errno), folder);
+                "%s: no catalogue there (%s: %s); " WEFT_HOW_TO_MAKE_ONE, folder, database->schema->file,
+                g_strerror(errno));
     return FALSE;
   }
   if (mode != WEFT_DATABASE_READ && !weft_disk_make_folder(folder, error))

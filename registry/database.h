@@ -12,6 +12,9 @@
 
 #include <sqlite3.h>
 
+/** What to do where a folder holds no catalogue. */
+#define WEFT_HOW_TO_MAKE_ONE "`weft plugin install`, `weft model add`, `weft asset add` and `weft pipeline add` make one"
+
 /** How long a statement waits for another process's lock. */
 #define WEFT_BUSY_TIMEOUT_MS 5000
 

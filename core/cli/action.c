@@ -11,18 +11,11 @@
 
 int weft_action_fail(const WeftActionOptions *options, const GError *error)
 {
-  fprintf(stderr, "weft %s: %s\n", options->command->name, error->message);
-  if (g_error_matches(error, WEFT_CATALOGUE_ERROR, WEFT_CATALOGUE_ERROR_RANGE))
-    return WEFT_EXIT_USAGE;
+  gboolean usage = g_error_matches(error, WEFT_CATALOGUE_ERROR, WEFT_CATALOGUE_ERROR_RANGE);
   gboolean missing = g_error_matches(error, WEFT_CATALOGUE_ERROR, WEFT_CATALOGUE_ERROR_NOT_FOUND);
-  return missing ? WEFT_EXIT_FAILED : WEFT_EXIT_PIPELINE;
-}
-
-void weft_action_print(json_t *value)
-{
-  json_dumpf(value, stdout, JSON_INDENT(2));
-  putchar('\n');
-  json_decref(value);
+  return weft_command_refuse_error(options->command, usage     ? WEFT_EXIT_USAGE
+                                                     : missing ? WEFT_EXIT_FAILED
+                                                               : WEFT_EXIT_PIPELINE, error);
 }
 
 WeftCatalogue *weft_action_open(const WeftActionOptions *options, GError **error)
@@ -42,14 +35,9 @@ WeftRegistrar *weft_action_registrar(const WeftActionOptions *options, gboolean 
 {
   g_autoptr(GError) error = NULL;
   g_autofree char *folder = weft_action_folder(options);
-  g_autofree char *database = g_build_filename(folder, "catalogue.db", NULL);
-  if (!g_file_test(database, G_FILE_TEST_EXISTS)) {
-    fprintf(stderr, "weft %s: %s: no catalogue there\n", options->command->name, folder);
-    *code = WEFT_EXIT_FAILED;
-    return NULL;
-  }
-  WeftRegistrar *registrar =
-      swept ? weft_registrar_open(folder, FALSE, &error) : weft_registrar_open_unswept(folder, &error);
+  WeftRegistrar *registrar = NULL;
+  if (weft_catalogue_is_there(folder, &error))
+    registrar = swept ? weft_registrar_open(folder, FALSE, &error) : weft_registrar_open_unswept(folder, &error);
   if (!registrar)
     *code = weft_action_fail(options, error);
   return registrar;
@@ -77,7 +65,7 @@ void weft_action_print_names(const WeftActionOptions *options, const char *did, 
       printf("%s %s\n", did, *name);
   }
   if (options->json)
-    weft_action_print(json_incref(all));
+    weft_command_print_json(json_incref(all));
   json_decref(all);
   g_strfreev(names);
 }

@@ -53,7 +53,7 @@ static int list(const WeftActionOptions *options)
     return weft_action_fail(options, error);
   }
   if (all)
-    weft_action_print(all);
+    weft_command_print_json(all);
   return WEFT_EXIT_OK;
 }
 
@@ -69,7 +69,7 @@ static int verify(const WeftActionOptions *options)
   if (!ok && !broken)
     return weft_action_fail(options, error);
   if (options->json)
-    weft_action_print(json_pack("{s:b, s:I, s:o, s:o}", "whole", ok, "rows", (json_int_t)n, "hash", weft_command_text(last),
+    weft_command_print_json(json_pack("{s:b, s:I, s:o, s:o}", "whole", ok, "rows", (json_int_t)n, "hash", weft_command_text(last),
                                 "reason", weft_command_text(ok ? NULL : error->message)));
   else if (ok)
     printf("%s: whole: %" G_GUINT64_FORMAT " rows, last hash %s\n", folder, n, last);

@@ -32,7 +32,7 @@ static const char *only_word(const WeftActionOptions *options, const char *actio
 static int tell_size(const WeftActionOptions *options, const char *did, const char *to, const WeftArchiveSize *size)
 {
   if (options->json)
-    weft_action_print(json_pack("{s:s, s:o, s:i, s:I}", "done", did, "to", weft_command_text(to), "files", (int)size->n_files,
+    weft_command_print_json(json_pack("{s:s, s:o, s:i, s:I}", "done", did, "to", weft_command_text(to), "files", (int)size->n_files,
                                 "bytes", (json_int_t)size->n_bytes));
   else
     printf("%s to %s: %u files, %" G_GINT64_FORMAT " bytes\n", did, to, size->n_files, size->n_bytes);
@@ -48,7 +48,7 @@ static int backup(const WeftActionOptions *options)
   const char *file = only_word(options, "backup", "FILE", &code);
   if (!file)
     return code;
-  if (!weft_archive_backup(folder, file, options->force, &size, &error))
+  if (!weft_catalogue_is_there(folder, &error) || !weft_archive_backup(folder, file, options->force, &size, &error))
     return weft_action_fail(options, error);
   return tell_size(options, "backed up", file, &size);
 }
@@ -62,7 +62,7 @@ static int export(const WeftActionOptions *options)
   const char *target = only_word(options, "export", "DIR", &code);
   if (!target)
     return code;
-  if (!weft_archive_export(folder, target, &size, &error))
+  if (!weft_catalogue_is_there(folder, &error) || !weft_archive_export(folder, target, &size, &error))
     return weft_action_fail(options, error);
   return tell_size(options, "exported", target, &size);
 }
@@ -78,7 +78,7 @@ static int restore(const WeftActionOptions *options)
   if (!weft_archive_restore(file, folder, options->force, &old, &error))
     return weft_action_fail(options, error);
   if (options->json)
-    weft_action_print(json_pack("{s:s, s:o, s:o}", "done", "restored", "to", weft_command_text(folder), "old",
+    weft_command_print_json(json_pack("{s:s, s:o, s:o}", "done", "restored", "to", weft_command_text(folder), "old",
                                 weft_command_text(old)));
   else
     printf("restored to %s%s%s\n", folder, old ? "; the old one is kept in " : "", old ? old : "");
@@ -104,7 +104,7 @@ static int check(const WeftActionOptions *options)
       fprintf(stderr, "%s\n", problem->message);
   }
   if (options->json)
-    weft_action_print(json_incref(all));
+    weft_command_print_json(json_incref(all));
   else if (!problems->len)
     printf("%s: sound\n", folder);
   json_decref(all);

@@ -41,12 +41,24 @@ extern const char *const weft_run_options[];
 
 /** Prints usage and help of a command on standard output; answers WEFT_EXIT_OK. */
 int weft_command_help(const WeftCommand *command);
-/** Prints `weft COMMAND: message` and where to find help on standard error; answers WEFT_EXIT_USAGE. */
+/** Remembers whether these words, those of the program, ask for JSON: refusals are then said as weft.diagnostics/1 too. */
+void weft_command_expect_json(char **argv);
+/**
+ * Says `weft COMMAND: message` on standard error, and with --json prints one object of it on standard output, of which
+ * `code` is the short name. Nothing else is printed there by a command that refuses. Answers exit_code. command: NULL: none.
+ */
+int weft_command_refuse(const WeftCommand *command, int exit_code, const char *code, const char *format, ...)
+    G_GNUC_PRINTF(4, 5);
+/** The same of an error, whose code it finds. */
+int weft_command_refuse_error(const WeftCommand *command, int exit_code, const GError *error);
+/** The same with code "usage" and where to find help; answers WEFT_EXIT_USAGE. */
 int weft_command_usage_error(const WeftCommand *command, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
 /** A JSON string, or null for NULL; bytes of a path that are not UTF-8 become U+FFFD. Caller frees with json_decref. */
 json_t *weft_command_text(const char *text);
 
+/** Prints a command's answer on standard output; value: transferred. */
+void weft_command_print_json(json_t *value);
 /** Whether both name one file that is there: an answer is not written over what it came from. */
 gboolean weft_command_same_file(const char *a, const char *b);
 

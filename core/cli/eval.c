@@ -52,18 +52,6 @@ typedef struct {
   GPtrArray *fields;  /* of borrowed names, NULL-terminated: what lines have beside inputs */
 } Eval;
 
-static int fail(const char *format, ...) G_GNUC_PRINTF(1, 2);
-
-static int fail(const char *format, ...)
-{
-  va_list args;
-  va_start(args, format);
-  g_autofree char *message = g_strdup_vprintf(format, args);
-  va_end(args);
-  fprintf(stderr, "weft eval: %s\n", message);
-  return WEFT_EXIT_USAGE;
-}
-
 static int parse(Eval *e, int argc, char **argv)
 {
   const char *words[2] = {NULL};
@@ -109,11 +97,11 @@ static int read_lines(Eval *e)
   g_autoptr(GError) error = NULL;
   g_autoptr(WeftLines) file = weft_lines_open(e->data, &error);
   if (!file)
-    return fail("%s", error->message);
+    return weft_command_usage_error(&weft_command_eval, "%s", error->message);
   WeftLine line = {0};
   while (weft_lines_next(file, &line)) {
     if (line.error) {
-      int code = fail("%s: %s", e->data, line.error->message);
+      int code = weft_command_usage_error(&weft_command_eval, "%s: %s", e->data, line.error->message);
       weft_line_clear(&line);
       return code;
     }
@@ -122,8 +110,8 @@ static int read_lines(Eval *e)
     weft_line_clear(&line);
   }
   if (!weft_lines_check(file, &error))
-    return fail("%s", error->message);
-  return e->objects->len ? WEFT_EXIT_OK : fail("%s: has no lines", e->data);
+    return weft_command_usage_error(&weft_command_eval, "%s", error->message);
+  return e->objects->len ? WEFT_EXIT_OK : weft_command_usage_error(&weft_command_eval, "%s: has no lines", e->data);
 }
 
 /* --mask and --shuffle name inputs. */
@@ -138,7 +126,8 @@ static int check_inputs(const GPtrArray *names, const char *option, WeftRevision
     if (g_ptr_array_find_with_equal_func(all, names->pdata[i], g_str_equal, NULL))
       continue;
     const char *closest = weft_closest(names->pdata[i], (const char *const *)all->pdata, all->len);
-    return fail("--%s %s: the pipeline has no such input%s%s%s", option, (char *)names->pdata[i],
+    return weft_command_usage_error(&weft_command_eval, "--%s %s: the pipeline has no such input%s%s%s", option,
+                                    (char *)names->pdata[i],
                 closest ? "; did you mean " : "", closest ? closest : "", closest ? "?" : "");
   }
   return WEFT_EXIT_OK;
@@ -237,13 +226,13 @@ static int take_specs(const Eval *e, const WeftEvaluation *evaluation, WeftEvalO
   for (guint i = 0; i < e->metrics->len; i++) {
     WeftMetricSpec spec;
     if (!weft_metric_spec_parse(e->metrics->pdata[i], evaluation, &spec, &error))
-      return fail("--metric %s: %s", (char *)e->metrics->pdata[i], error->message);
+      return weft_command_usage_error(&weft_command_eval, "--metric %s: %s", (char *)e->metrics->pdata[i], error->message);
     g_array_append_val(options->metrics, spec);
   }
   for (guint i = 0; i < e->requirements->len; i++) {
     WeftRequirement *requirement = weft_requirement_parse(e->requirements->pdata[i], evaluation, &error);
     if (!requirement)
-      return fail("--require: %s", error->message);
+      return weft_command_usage_error(&weft_command_eval, "--require: %s", error->message);
     g_ptr_array_add(options->requirements, requirement);
   }
   return WEFT_EXIT_OK;
@@ -257,9 +246,12 @@ static int check_expectations(const Eval *e, const WeftEvaluation *evaluation)
     const json_t *expect = json_object_get(e->objects->pdata[i], "$expect");
     any = any || expect;
     if (!weft_evaluation_check(evaluation, expect, &error))
-      return fail("%s: line %" G_GUINT64_FORMAT ": %s", e->data, g_array_index(e->numbers, guint64, i), error->message);
+      return weft_command_usage_error(&weft_command_eval, "%s: line %" G_GUINT64_FORMAT ": %s", e->data,
+                                      g_array_index(e->numbers, guint64, i), error->message);
   }
-  return any ? WEFT_EXIT_OK : fail("%s: no line says what is expected; add \"$expect\": LABEL", e->data);
+  if (any)
+    return WEFT_EXIT_OK;
+  return weft_command_usage_error(&weft_command_eval, "%s: no line says what is expected; add \"$expect\": LABEL", e->data);
 }
 
 static gboolean write_answer(FILE *out, json_t *answer, const json_t *object)
@@ -305,7 +297,7 @@ static int run_all(const Eval *e, WeftSession *session, WeftEvaluation *evaluati
 {
   FILE *out = e->out ? fopen(e->out, "we") : NULL;
   if (e->out && !out)
-    return fail("--out %s: cannot be opened: %s", e->out, g_strerror(errno));
+    return weft_command_usage_error(&weft_command_eval, "--out %s: cannot be opened: %s", e->out, g_strerror(errno));
   WeftProgress progress;
   weft_progress_begin(&progress, e->objects->len);
   progress.shown = isatty(STDERR_FILENO); /* nothing goes to standard output meanwhile */
@@ -316,7 +308,7 @@ static int run_all(const Eval *e, WeftSession *session, WeftEvaluation *evaluati
   weft_progress_end(&progress);
   gboolean written = !out || !ferror(out);
   if (out && (fclose(out) != 0 || !written)) {
-    fail("--out %s: cannot be written: %s", e->out, g_strerror(errno));
+    weft_command_usage_error(&weft_command_eval, "--out %s: cannot be written: %s", e->out, g_strerror(errno));
     return WEFT_EXIT_FAILED;
   }
   return WEFT_EXIT_OK;
@@ -374,7 +366,7 @@ static int evaluate(const Eval *e, WeftSession *session)
   for (guint i = 0; e->by && i < e->objects->len; i++)
     g_ptr_array_add(options.groups, group_of(e->objects->pdata[i], e->by));
   if (code == WEFT_EXIT_OK && e->by && !any_group(options.groups))
-    code = fail("--by %s: no line of %s has this field", e->by, e->data);
+    code = weft_command_usage_error(&weft_command_eval, "--by %s: no line of %s has this field", e->by, e->data);
   if (code == WEFT_EXIT_OK)
     code = alter_lines(e, revision);
   find_fields(e, revision);
@@ -398,10 +390,8 @@ static int evaluate_file(Eval *e)
     return code;
   e->session.build.record_heads = TRUE;
   g_autoptr(WeftSession) session = weft_session_new(&e->session, &error);
-  if (!session) {
-    fprintf(stderr, "weft eval: %s\n", error->message);
-    return WEFT_EXIT_PIPELINE;
-  }
+  if (!session)
+    return weft_command_refuse_error(&weft_command_eval, WEFT_EXIT_PIPELINE, error);
   g_autoptr(WeftDiagnostics) diagnostics = weft_diagnostics_new(e->pipeline);
   if (!weft_session_load(session, e->pipeline, diagnostics)) {
     g_autofree char *text = weft_diagnostics_text(diagnostics);

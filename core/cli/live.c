@@ -193,10 +193,8 @@ static int run_with(Options *options)
 {
   g_autoptr(GError) error = NULL;
   g_autoptr(WeftSession) session = weft_session_new(&options->session, &error);
-  if (!session) {
-    fprintf(stderr, "weft live: %s\n", error->message);
-    return WEFT_EXIT_PIPELINE;
-  }
+  if (!session)
+    return weft_command_refuse_error(&weft_command_live, WEFT_EXIT_PIPELINE, error);
   g_autoptr(WeftDiagnostics) diagnostics = weft_diagnostics_new(options->pipeline);
   if (weft_session_load(session, options->pipeline, diagnostics))
     return run_live(options, session);

@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <locale.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -48,16 +47,6 @@ gboolean weft_command_same_file(const char *a, const char *b)
          of_a.st_ino == of_b.st_ino;
 }
 
-int weft_command_usage_error(const WeftCommand *command, const char *format, ...)
-{
-  va_list args;
-  va_start(args, format);
-  g_autofree char *message = g_strdup_vprintf(format, args);
-  va_end(args);
-  fprintf(stderr, "weft %s: %s\nsee: weft %s --help\n", command->name, message, command->name);
-  return WEFT_EXIT_USAGE;
-}
-
 static void print_help(void)
 {
   printf("usage: weft COMMAND [ARGUMENT...]\n\nRuns multimodal pipelines assembled from plugins.\n\n");
@@ -72,11 +61,9 @@ static int unknown_command(const char *word)
   for (guint i = 0; i < G_N_ELEMENTS(commands); i++)
     names[i] = commands[i]->name;
   const char *closest = weft_closest(word, names, G_N_ELEMENTS(commands));
-  if (closest)
-    fprintf(stderr, "weft: there is no command \"%s\"; did you mean \"%s\"?\n", word, closest);
-  else
-    fprintf(stderr, "weft: there is no command \"%s\"; weft --help lists them\n", word);
-  return WEFT_EXIT_USAGE;
+  return weft_command_refuse(NULL, WEFT_EXIT_USAGE, "usage", "there is no command \"%s\"; %s%s%s", word,
+                             closest ? "did you mean \"" : "weft --help lists them", closest ? closest : "",
+                             closest ? "\"?" : "");
 }
 
 /* What plugins and the host say: warnings and errors. */
@@ -110,10 +97,10 @@ static void on_exit_by_plugin(void)
 static int finish(int code)
 {
   const char *problem = fflush(stdout) != 0 ? g_strerror(errno) : ferror(stdout) ? "a write failed" : NULL;
-  if (!problem || code != WEFT_EXIT_OK)
+  if (!problem)
     return code;
   fprintf(stderr, "weft: standard output cannot be written: %s\n", problem);
-  return WEFT_EXIT_FAILED;
+  return code == WEFT_EXIT_OK ? WEFT_EXIT_FAILED : code;
 }
 
 static int run_command(const WeftCommand *command, int argc, char **argv)
@@ -134,6 +121,7 @@ int main(int argc, char **argv)
   setlocale(LC_CTYPE, "");
   weft_host_set_log(print_log, NULL);
   const char *word = argc > 1 ? argv[1] : "--help";
+  weft_command_expect_json(argv);
   if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0) {
     print_help();
     return finish(argc > 1 ? WEFT_EXIT_OK : WEFT_EXIT_USAGE);
@@ -145,5 +133,5 @@ int main(int argc, char **argv)
   for (guint i = 0; i < G_N_ELEMENTS(commands); i++)
     if (strcmp(word, commands[i]->name) == 0)
       return finish(run_command(commands[i], argc - 1, argv + 1));
-  return unknown_command(word);
+  return finish(unknown_command(word));
 }

@@ -36,17 +36,14 @@ static int digest(const WeftArtifactOptions *options)
     return weft_command_usage_error(&weft_command_model, "digest: expected one DIR");
   const char *folder = options->words->pdata[0];
   g_autofree char *config = g_build_filename(folder, "config.json", NULL);
-  if (!g_file_test(config, G_FILE_TEST_IS_REGULAR)) {
-    fprintf(stderr, "weft model: %s: is no model folder, it has no config.json\n", folder);
-    return WEFT_EXIT_FAILED;
-  }
+  if (!g_file_test(config, G_FILE_TEST_IS_REGULAR))
+    return weft_command_refuse(&weft_command_model, WEFT_EXIT_FAILED, "no-model",
+                               "%s: is no model folder, it has no config.json", folder);
   g_autoptr(GError) error = NULL;
   g_autoptr(WeftCatalogue) catalogue = weft_artifact_catalogue(options, &error);
   g_autofree char *hex = catalogue ? weft_catalogue_model_digest(catalogue, folder, &error) : NULL;
-  if (!hex) {
-    fprintf(stderr, "weft model: %s\n", error->message);
-    return WEFT_EXIT_FAILED;
-  }
+  if (!hex)
+    return weft_command_refuse_error(&weft_command_model, catalogue ? WEFT_EXIT_FAILED : WEFT_EXIT_PIPELINE, error);
   if (options->json)
     printf("{\"digest\": \"%s\"}\n", hex);
   else

@@ -25,10 +25,8 @@ int weft_pipeline_check(const WeftPipelineOptions *options)
   g_autoptr(GError) error = NULL;
   const char *file = options->words[0];
   g_autoptr(WeftSession) session = weft_session_new(&options->session, &error);
-  if (!session) {
-    fprintf(stderr, "weft pipeline: %s\n", error->message);
-    return WEFT_EXIT_PIPELINE;
-  }
+  if (!session)
+    return weft_command_refuse_error(&weft_command_pipeline, WEFT_EXIT_PIPELINE, error);
   g_autoptr(WeftDiagnostics) diagnostics = weft_diagnostics_new(file);
   gboolean good = weft_session_load(session, file, diagnostics);
   if (good)

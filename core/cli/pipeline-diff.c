@@ -21,7 +21,7 @@ int weft_pipeline_diff(const WeftPipelineOptions *options)
     g_autofree char *text = weft_facts_changes_text(changes);
     code = same ? WEFT_EXIT_OK : WEFT_EXIT_FAILED;
     if (options->json)
-      weft_pipeline_print_json(json_pack("{s:s, s:b, s:O}", "schema", "weft.diff/1", "same", same, "changes", changes));
+      weft_command_print_json(json_pack("{s:s, s:b, s:O}", "schema", "weft.diff/1", "same", same, "changes", changes));
     else
       fputs(text, stdout);
     json_decref(changes);

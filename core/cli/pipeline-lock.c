@@ -9,10 +9,9 @@ int weft_pipeline_lock(const WeftPipelineOptions *options)
 {
   int code = WEFT_EXIT_OK;
   const char *file = options->words[0];
-  if (!options->output && strchr(file, '!') && !g_file_test(file, G_FILE_TEST_EXISTS)) {
-    fprintf(stderr, "weft pipeline: a pipeline in one line has no file beside which its lock could lie; give -o FILE\n");
-    return WEFT_EXIT_USAGE;
-  }
+  if (!options->output && strchr(file, '!') && !g_file_test(file, G_FILE_TEST_EXISTS))
+    return weft_command_usage_error(&weft_command_pipeline, "a pipeline in one line has no file beside which "
+                                    "its lock could lie; give -o FILE");
   g_autoptr(WeftSession) session = weft_pipeline_session(options, file, &code);
   if (!session)
     return code;
@@ -28,10 +27,8 @@ int weft_pipeline_lock(const WeftPipelineOptions *options)
     fputs(whole, stdout);
     return WEFT_EXIT_OK;
   }
-  if (!g_file_set_contents(path, whole, -1, &error)) {
-    fprintf(stderr, "weft pipeline: %s\n", error->message);
-    return WEFT_EXIT_FAILED;
-  }
+  if (!g_file_set_contents(path, whole, -1, &error))
+    return weft_command_refuse_error(&weft_command_pipeline, WEFT_EXIT_FAILED, error);
   WeftRevision *revision = weft_session_revision(session);
   printf("locked %s@%.12s in %s\n", weft_revision_name(revision), weft_revision_digest(revision), path);
   return WEFT_EXIT_OK;

@@ -29,7 +29,5 @@ int weft_pipeline_shelf(int argc, char **argv);
  * says how to end. Caller frees.
  */
 WeftSession *weft_pipeline_session(const WeftPipelineOptions *options, const char *file, int *code);
-/** Prints JSON on standard output; value: transferred. */
-void weft_pipeline_print_json(json_t *value);
 
 #endif

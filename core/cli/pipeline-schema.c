@@ -104,10 +104,8 @@ int weft_pipeline_schema(const WeftPipelineOptions *options)
   g_autoptr(GError) error = NULL;
   g_autoptr(WeftSession) session = weft_session_new(&options->session, &error);
   g_autoptr(GPtrArray) rows = session ? weft_catalogue_list(weft_session_catalogue(session), &error) : NULL;
-  if (!rows) {
-    fprintf(stderr, "weft pipeline: %s\n", error->message);
-    return WEFT_EXIT_PIPELINE;
-  }
+  if (!rows)
+    return weft_command_refuse_error(&weft_command_pipeline, WEFT_EXIT_PIPELINE, error);
   json_t *schema = json_loads(weft_pipeline_schema_text, 0, NULL);
   Parts parts = {json_array(), json_array(), json_array()};
   for (guint i = 0; i < rows->len; i++) {
@@ -119,6 +117,6 @@ int weft_pipeline_schema(const WeftPipelineOptions *options)
   json_object_set_new(inside(schema, "use", NULL), "examples", parts.uses);
   json_object_set_new(inside(schema, "input", "type"), "examples", parts.types);
   json_object_set_new(inside(schema, "node", NULL), "allOf", parts.rules);
-  weft_pipeline_print_json(schema);
+  weft_command_print_json(schema);
   return WEFT_EXIT_OK;
 }

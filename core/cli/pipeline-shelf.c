@@ -15,19 +15,21 @@ static char *name_of(const WeftArtifactOptions *options, const char *path)
   g_autoptr(WeftDiagnostics) diagnostics = weft_diagnostics_new(path);
   g_autoptr(WeftVariables) variables = weft_variables_new();
   if (!g_file_test(path, G_FILE_TEST_IS_REGULAR)) {
-    fprintf(stderr, "weft pipeline: %s: expected a pipeline file\n", path);
+    weft_command_refuse(&weft_command_pipeline, WEFT_EXIT_FAILED, "not-found", "%s: expected a pipeline file", path);
     return NULL;
   }
   g_autoptr(WeftPipeline) pipeline = weft_pipeline_open(path, catalogue, variables, diagnostics);
-  weft_print_diagnostics(diagnostics, FALSE);
-  if (!pipeline || !weft_pipeline_is_sound(pipeline))
+  gboolean sound = pipeline && weft_pipeline_is_sound(pipeline);
+  weft_print_diagnostics(diagnostics, options->json && !sound);
+  if (!sound)
     return NULL;
   g_autofree char *file = weft_pipeline_first_path(pipeline);
   if (!file)
     return g_strdup(weft_pipeline_name(pipeline));
-  fprintf(stderr, "weft pipeline: %s: names the path \"%s\", and in the catalogue there is no folder to which it is "
+  weft_command_refuse(&weft_command_pipeline, WEFT_EXIT_FAILED, "path", "%s: names the path \"%s\", and in the "
+                      "catalogue there is no folder to which it is "
                   "relative; add it too (`weft model add`, `weft asset add`, `weft pipeline add`) and name it as "
-                  "NAME@RANGE\n", path, file);
+                  "NAME@RANGE", path, file);
   return NULL;
 }
 

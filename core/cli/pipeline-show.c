@@ -9,10 +9,8 @@ int weft_pipeline_show(const WeftPipelineOptions *options)
 {
   g_autoptr(GError) error = NULL;
   g_autoptr(WeftSession) session = weft_session_new(&options->session, &error);
-  if (!session) {
-    fprintf(stderr, "weft pipeline: %s\n", error->message);
-    return WEFT_EXIT_PIPELINE;
-  }
+  if (!session)
+    return weft_command_refuse_error(&weft_command_pipeline, WEFT_EXIT_PIPELINE, error);
   g_autoptr(WeftDiagnostics) diagnostics = weft_diagnostics_new(options->words[0]);
   g_autoptr(WeftPipeline) pipeline = weft_pipeline_open(options->words[0], weft_session_catalogue(session),
                                                         options->session.variables, diagnostics);

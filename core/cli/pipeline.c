@@ -46,25 +46,18 @@ static const struct {
                {"schema", weft_pipeline_schema, 0, 0}};
 static const char *const shelf_actions[] = {"add", "list", "remove"};
 
-void weft_pipeline_print_json(json_t *value)
-{
-  json_dumpf(value, stdout, JSON_INDENT(2));
-  putchar('\n');
-  json_decref(value);
-}
-
 WeftSession *weft_pipeline_session(const WeftPipelineOptions *options, const char *file, int *code)
 {
   g_autoptr(GError) error = NULL;
   g_autoptr(WeftSession) session = weft_session_new(&options->session, &error);
   *code = WEFT_EXIT_PIPELINE;
   if (!session) {
-    fprintf(stderr, "weft pipeline: %s\n", error->message);
+    weft_command_refuse_error(&weft_command_pipeline, *code, error);
     return NULL;
   }
   g_autoptr(WeftDiagnostics) diagnostics = weft_diagnostics_new(file);
   gboolean good = weft_session_load(session, file, diagnostics);
-  weft_print_diagnostics(diagnostics, FALSE);
+  weft_print_diagnostics(diagnostics, options->json && !good);
   if (!good)
     return NULL;
   *code = WEFT_EXIT_OK;

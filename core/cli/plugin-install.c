@@ -54,10 +54,9 @@ int weft_plugin_install(const WeftActionOptions *options)
   g_autofree char *probe = weft_place_probe_program();
   if (options->words->len == 0)
     return weft_command_usage_error(options->command, "install: the file is missing");
-  if (!probe) {
-    fprintf(stderr, "weft plugin: the program weft-probe is missing beside this one; install Weft again\n");
-    return WEFT_EXIT_PIPELINE;
-  }
+  if (!probe)
+    return weft_command_refuse(options->command, WEFT_EXIT_PIPELINE, "no-probe",
+                               "the program weft-probe is missing beside this one; install Weft again");
   const WeftInstallOptions how = {.probe_program = probe, .probe_timeout_ms = options->timeout_ms};
   g_autofree char *folder = weft_action_folder(options);
   g_autoptr(WeftRegistrar) registrar = weft_registrar_open(folder, FALSE, &error);
@@ -66,8 +65,8 @@ int weft_plugin_install(const WeftActionOptions *options)
   for (guint i = 0; registrar && !error && i < options->words->len; i += WEFT_INSTALL_GROUP)
     if (install_group(options, registrar, i, all, &how, &error) != WEFT_EXIT_OK)
       code = WEFT_EXIT_FAILED;
-  if (options->json)
-    weft_action_print(json_incref(all));
+  if (options->json && (!error || json_array_size(all))) /* what was installed before is told */
+    weft_command_print_json(json_incref(all));
   json_decref(all);
   return error ? weft_action_fail(options, error) : code;
 }

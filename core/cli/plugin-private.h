@@ -38,8 +38,6 @@ int weft_plugin_gc(const WeftActionOptions *options);
 
 /** Says what went wrong on standard error; answers the exit code. */
 int weft_action_fail(const WeftActionOptions *options, const GError *error);
-/** Prints and frees. */
-void weft_action_print(json_t *value);
 /** The search order, or the catalogue that --catalogue names alone. */
 WeftCatalogue *weft_action_open(const WeftActionOptions *options, GError **error);
 /** The folder that is written. Caller frees with g_free. */

@@ -66,7 +66,7 @@ int weft_plugin_gc(const WeftActionOptions *options)
              each->what, each->plugins ? ": " : "", each->plugins ? each->plugins : "", each->n_bytes);
   }
   if (options->json)
-    weft_action_print(json_incref(all));
+    weft_command_print_json(json_incref(all));
   else
     printf("%s %u files, %" G_GINT64_FORMAT " bytes\n", options->dry_run ? "would remove" : "removed", garbage->len, n_bytes);
   json_decref(all);

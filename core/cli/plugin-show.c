@@ -117,7 +117,7 @@ static int print(const WeftActionOptions *options, WeftCatalogue *catalogue, con
   }
   weft_catalogue_learned(catalogue, row->sha256, row->id, &seen);
   if (options->json) {
-    weft_action_print(row_json(row, &seen));
+    weft_command_print_json(row_json(row, &seen));
   } else {
     print_plugin(row, manifest, plugin);
     print_stats(&seen);

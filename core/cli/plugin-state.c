@@ -32,8 +32,8 @@ static int say_none(const WeftActionOptions *options, WeftCatalogue *catalogue, 
   g_autoptr(WeftPluginRow) row = weft_catalogue_find(catalogue, chosen->id, chosen->version, &error);
   if (!row)
     return weft_action_fail(options, error);
-  fprintf(stderr, "weft plugin: %s@%s is %s\n", row->id, row->version, enabling ? "enabled already" : "no exact version");
-  return WEFT_EXIT_FAILED;
+  return weft_command_refuse(options->command, WEFT_EXIT_FAILED, enabling ? "exists" : "not-found", "%s@%s is %s", row->id,
+                             row->version, enabling ? "enabled already" : "no exact version");
 }
 
 static gboolean change(const WeftActionOptions *options, WeftRegistrar *registrar, const WeftPluginLine *line,
@@ -66,6 +66,8 @@ static int set_states(const WeftActionOptions *options, gboolean enable)
       break;
     g_ptr_array_add(names, g_strdup_printf("%s@%s", line->id, line->version));
   }
+  if (error && (!names->len || options->json))
+    return weft_action_fail(options, error);
   g_ptr_array_add(names, NULL);
   weft_action_print_names(options, enable ? "enabled" : "disabled", (char **)g_ptr_array_steal(names, NULL));
   return error ? weft_action_fail(options, error) : WEFT_EXIT_OK;

@@ -44,13 +44,13 @@ static gboolean verify_rows(Verify *verify, const GPtrArray *rows, const char *i
 
 static int finish(Verify *verify, const char *id)
 {
-  if (verify->options->json)
-    weft_action_print(json_incref(verify->all));
+  gboolean none = id && verify->n == 0;
+  if (verify->options->json && !none)
+    weft_command_print_json(json_incref(verify->all));
   json_decref(verify->all);
-  if (id && verify->n == 0) {
-    fprintf(stderr, "weft plugin: no plugin \"%s\" is installed in that version; `weft plugin list` shows what is\n", id);
-    return WEFT_EXIT_FAILED;
-  }
+  if (none)
+    return weft_command_refuse(verify->options->command, WEFT_EXIT_FAILED, "not-found", "no plugin \"%s\" is installed in "
+                               "that version; `weft plugin list` shows what is", id);
   if (!verify->options->json)
     printf("%u of %u plugins are as they were installed\n", verify->n - verify->n_wrong, verify->n);
   return verify->n_wrong ? WEFT_EXIT_FAILED : WEFT_EXIT_OK;
@@ -62,10 +62,9 @@ int weft_plugin_verify(const WeftActionOptions *options)
   g_autofree char *id = NULL, *version = NULL, *probe = options->quick ? NULL : weft_place_probe_program();
   if (options->words->len && !weft_action_name(options, "verify", &id, &version))
     return WEFT_EXIT_USAGE;
-  if (!probe && !options->quick) {
-    fprintf(stderr, "weft plugin: the program weft-probe is missing beside this one; install Weft again\n");
-    return WEFT_EXIT_PIPELINE;
-  }
+  if (!probe && !options->quick)
+    return weft_command_refuse(options->command, WEFT_EXIT_PIPELINE, "no-probe",
+                               "the program weft-probe is missing beside this one; install Weft again");
   g_autoptr(WeftCatalogue) catalogue = weft_action_open(options, &error);
   g_autoptr(GPtrArray) rows = catalogue ? weft_catalogue_list(catalogue, &error) : NULL;
   if (!rows)

@@ -71,11 +71,11 @@ int weft_plugin_why(const WeftActionOptions *options)
     else
       print_event(g_ptr_array_index(events, i));
   }
-  if (options->json)
-    weft_action_print(json_incref(all));
+  if (options->json && events->len)
+    weft_command_print_json(json_incref(all));
   json_decref(all);
   if (events->len)
     return WEFT_EXIT_OK;
-  fprintf(stderr, "weft plugin: nothing is known of \"%s\"; `weft plugin list` shows what is installed\n", word);
-  return WEFT_EXIT_FAILED;
+  return weft_command_refuse(options->command, WEFT_EXIT_FAILED, "not-found", "nothing is known of \"%s\"; `weft plugin "
+                             "list` shows what is installed", word);
 }

@@ -193,8 +193,5 @@ void weft_print_diagnostics(const WeftDiagnostics *diagnostics, gboolean as_json
     fputs(text, stderr);
     return;
   }
-  json_t *root = weft_diagnostics_json(diagnostics);
-  json_dumpf(root, stdout, JSON_INDENT(2));
-  putchar('\n');
-  json_decref(root);
+  weft_command_print_json(weft_diagnostics_json(diagnostics));
 }

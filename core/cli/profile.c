@@ -59,18 +59,6 @@ typedef struct {
   WeftHistogram *latency;
 } Profile;
 
-static int fail(const char *format, ...) G_GNUC_PRINTF(1, 2);
-
-static int fail(const char *format, ...)
-{
-  va_list args;
-  va_start(args, format);
-  g_autofree char *message = g_strdup_vprintf(format, args);
-  va_end(args);
-  fprintf(stderr, "weft profile: %s\n", message);
-  return WEFT_EXIT_USAGE;
-}
-
 static int parse(Profile *p, int argc, char **argv)
 {
   const WeftOption table[] = {
@@ -113,7 +101,7 @@ static int read_lines(Profile *p)
   g_autoptr(GError) error = NULL;
   g_autoptr(WeftLines) file = weft_lines_open(p->data, &error);
   if (!file)
-    return fail("%s", error->message);
+    return weft_command_usage_error(&weft_command_profile, "%s", error->message);
   WeftLine line = {0};
   while (weft_lines_next(file, &line)) {
     line.context = weft_context_copy(p->context);
@@ -122,7 +110,7 @@ static int read_lines(Profile *p)
     if (!line.error && !weft_evaluation_check(p->evaluation, expect, &error))
       g_set_error(&line.error, WEFT_ERROR, WEFT_BAD_INPUT, "line %" G_GUINT64_FORMAT ": %s", line.number, error->message);
     if (line.error) {
-      int code = fail("%s: %s", p->data, line.error->message);
+      int code = weft_command_usage_error(&weft_command_profile, "%s: %s", p->data, line.error->message);
       weft_line_clear(&line);
       return code;
     }
@@ -130,8 +118,8 @@ static int read_lines(Profile *p)
     memset(&line, 0, sizeof line);
   }
   if (!weft_lines_check(file, &error))
-    return fail("%s", error->message);
-  return p->lines->len ? WEFT_EXIT_OK : fail("%s: has no lines", p->data);
+    return weft_command_usage_error(&weft_command_profile, "%s", error->message);
+  return p->lines->len ? WEFT_EXIT_OK : weft_command_usage_error(&weft_command_profile, "%s: has no lines", p->data);
 }
 
 static guint64 now_ns(void)
@@ -231,7 +219,7 @@ static int write_svg(const Profile *p, const WeftRecorder *recorder)
   g_autofree char *svg = weft_recorder_svg(recorder, weft_session_revision(p->session), p->window_ns);
   if (g_file_set_contents(p->svg, svg, -1, &error))
     return WEFT_EXIT_OK;
-  fail("--svg: %s", error->message);
+  weft_command_usage_error(&weft_command_profile, "--svg: %s", error->message);
   return WEFT_EXIT_FAILED;
 }
 
@@ -288,7 +276,9 @@ static int measure(Profile *p)
   WeftMeasurement m = {revision, recorder, latency, before, atomic_load(&p->n_done), atomic_load(&p->n_failed),
                        (double)(g_get_monotonic_time() - begin_us) / 1e6, cpu_seconds() - cpu};
   weft_graph_trace(graph, NULL, NULL);
-  int code = started ? tell(p, &m) : fail("%" G_GUINT64_FORMAT " clients cannot be started: no threads", p->n_clients);
+  int code = started ? tell(p, &m)
+                     : weft_command_usage_error(&weft_command_profile, "%" G_GUINT64_FORMAT " clients cannot be started: no "
+                                                "threads", p->n_clients);
   weft_recorder_free(recorder);
   return code;
 }
@@ -298,10 +288,8 @@ static int profile(Profile *p)
   g_autoptr(GError) error = NULL;
   p->options.build.record_heads = TRUE;
   g_autoptr(WeftSession) session = weft_session_new(&p->options, &error);
-  if (!session) {
-    fprintf(stderr, "weft profile: %s\n", error->message);
-    return WEFT_EXIT_PIPELINE;
-  }
+  if (!session)
+    return weft_command_refuse_error(&weft_command_profile, WEFT_EXIT_PIPELINE, error);
   g_autoptr(WeftDiagnostics) diagnostics = weft_diagnostics_new(p->pipeline);
   if (!weft_session_load(session, p->pipeline, diagnostics)) {
     g_autofree char *text = weft_diagnostics_text(diagnostics);

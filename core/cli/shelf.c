@@ -10,20 +10,12 @@
 
 static int report(const WeftArtifactOptions *options, const GError *error)
 {
-  fprintf(stderr, "weft %s: %s\n", options->command->name, error->message);
   if (g_error_matches(error, WEFT_CATALOGUE_ERROR, WEFT_CATALOGUE_ERROR_RANGE))
-    return WEFT_EXIT_USAGE;
+    return weft_command_refuse_error(options->command, WEFT_EXIT_USAGE, error);
   gboolean about_it = g_error_matches(error, WEFT_CATALOGUE_ERROR, WEFT_CATALOGUE_ERROR_NOT_FOUND) ||
                       g_error_matches(error, WEFT_CATALOGUE_ERROR, WEFT_CATALOGUE_ERROR_EXISTS) ||
                       g_error_matches(error, WEFT_CATALOGUE_ERROR, WEFT_CATALOGUE_ERROR_FAILED);
-  return about_it ? WEFT_EXIT_FAILED : WEFT_EXIT_PIPELINE;
-}
-
-static void print_json(json_t *value)
-{
-  json_dumpf(value, stdout, JSON_INDENT(2));
-  putchar('\n');
-  json_decref(value);
+  return weft_command_refuse_error(options->command, about_it ? WEFT_EXIT_FAILED : WEFT_EXIT_PIPELINE, error);
 }
 
 WeftCatalogue *weft_artifact_catalogue(const WeftArtifactOptions *options, GError **error)
@@ -34,11 +26,12 @@ WeftCatalogue *weft_artifact_catalogue(const WeftArtifactOptions *options, GErro
   return weft_catalogue_open(bundled, error);
 }
 
-static WeftRegistrar *open_registrar(const WeftArtifactOptions *options, GError **error)
+/* make: also where there is none yet. */
+static WeftRegistrar *open_registrar(const WeftArtifactOptions *options, gboolean make, GError **error)
 {
   g_autofree char *folder =
       options->catalogue ? g_strdup(options->catalogue) : weft_catalogue_default_folder();
-  return weft_registrar_open(folder, FALSE, error);
+  return make || weft_catalogue_is_there(folder, error) ? weft_registrar_open(folder, FALSE, error) : NULL;
 }
 
 static json_t *row_json(const WeftArtifactRow *row, gboolean with_files)
@@ -90,7 +83,7 @@ int weft_artifact_command_add(const WeftArtifactOptions *options, WeftArtifactNa
     return WEFT_EXIT_FAILED;
   WeftArtifactSource source = {options->kind, path, options->name ? options->name : own_name,
                                options->version ? options->version : "1.0.0"};
-  g_autoptr(WeftRegistrar) registrar = open_registrar(options, &error);
+  g_autoptr(WeftRegistrar) registrar = open_registrar(options, TRUE, &error);
   gboolean is_new = FALSE;
   if (!registrar || !weft_artifact_add(registrar, &source, &is_new, &error))
     return report(options, error);
@@ -99,7 +92,7 @@ int weft_artifact_command_add(const WeftArtifactOptions *options, WeftArtifactNa
     printf("%s %s %s@%s%s\n", outcome, weft_artifact_kind_name(options->kind), source.name, source.version,
            is_new ? "" : ": it is there already");
   else
-    print_json(json_pack("{s:s, s:s, s:s, s:s}", "outcome", outcome, "kind", weft_artifact_kind_name(options->kind),
+    weft_command_print_json(json_pack("{s:s, s:s, s:s, s:s}", "outcome", outcome, "kind", weft_artifact_kind_name(options->kind),
                          "name", source.name, "version", source.version));
   return WEFT_EXIT_OK;
 }
@@ -139,7 +132,7 @@ int weft_artifact_command_list(const WeftArtifactOptions *options)
   json_t *all = json_array();
   for (guint i = 0; i < rows->len; i++)
     json_array_append_new(all, row_json(rows->pdata[i], FALSE));
-  print_json(all);
+  weft_command_print_json(all);
   return WEFT_EXIT_OK;
 }
 
@@ -170,7 +163,7 @@ int weft_artifact_command_show(const WeftArtifactOptions *options)
   if (!row)
     return code;
   if (options->json) {
-    print_json(row_json(row, TRUE));
+    weft_command_print_json(row_json(row, TRUE));
     return WEFT_EXIT_OK;
   }
   g_autoptr(GDateTime) at = g_date_time_new_from_unix_local(row->added_at);
@@ -213,7 +206,7 @@ int weft_artifact_command_check(const WeftArtifactOptions *options)
       json_array_append_new(list, weft_command_text(*problem));
     json_object_set_new(object, "good", json_boolean(!problems[0]));
     json_object_set_new(object, "problems", list);
-    print_json(object);
+    weft_command_print_json(object);
   } else if (!problems[0]) {
     printf("%s@%s: good, %u files as they were added\n", row->name, row->version, row->files->len);
   }
@@ -231,7 +224,7 @@ int weft_artifact_command_remove(const WeftArtifactOptions *options)
   if (options->words->len != 1)
     return weft_command_usage_error(options->command, "remove: expected one NAME[@VERSION]");
   g_auto(GStrv) parts = g_strsplit(options->words->pdata[0], "@", 2);
-  g_autoptr(WeftRegistrar) registrar = open_registrar(options, &error);
+  g_autoptr(WeftRegistrar) registrar = open_registrar(options, FALSE, &error);
   if (!registrar ||
       !weft_artifact_remove(registrar, options->kind, parts[0] ? parts[0] : "", parts[0] ? parts[1] : NULL, &removed,
                             &error))
@@ -243,7 +236,7 @@ int weft_artifact_command_remove(const WeftArtifactOptions *options)
     json_array_append_new(all, json_string(*name));
   }
   if (options->json)
-    print_json(json_incref(all));
+    weft_command_print_json(json_incref(all));
   json_decref(all);
   return WEFT_EXIT_OK;
 }
