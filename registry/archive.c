@@ -56,7 +56,7 @@ GPtrArray *weft_archive_digests(WeftDatabase *catalogue, GError **error)
       return NULL;
     if (!row)
       return g_steal_pointer(&out);
-    g_ptr_array_add(out, weft_column_text(statement, 0));
+    g_ptr_array_add(out, weft_column_sure(statement, 0));
   }
 }
 

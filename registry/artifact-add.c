@@ -255,7 +255,7 @@ static gboolean holds(WeftRegistrar *registrar, const WeftArtifactSource *source
   if (!statement || !weft_database_step(registrar->database, statement, &has, error))
     return FALSE;
   if (has)
-    *digest = weft_column_text(statement, 0);
+    *digest = weft_column_sure(statement, 0);
   return TRUE;
 }
 

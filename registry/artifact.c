@@ -77,8 +77,8 @@ static gboolean select_files(WeftDatabase *database, gint64 number, WeftArtifact
     if (!has)
       return TRUE;
     WeftArtifactFile *file = g_new0(WeftArtifactFile, 1);
-    file->name = weft_column_text(statement, 0);
-    file->sha256 = weft_column_text(statement, 1);
+    file->name = weft_column_sure(statement, 0);
+    file->sha256 = weft_column_sure(statement, 1);
     file->n_bytes = sqlite3_column_int64(statement, 2);
     file->path = weft_store_path(database->folder, file->sha256);
     g_ptr_array_add(row->files, file);
@@ -88,11 +88,11 @@ static gboolean select_files(WeftDatabase *database, gint64 number, WeftArtifact
 static WeftArtifactRow *read_row(WeftDatabase *database, WeftArtifactKind kind, sqlite3_stmt *statement, GError **error)
 {
   g_autoptr(WeftArtifactRow) row = weft_artifact_row_new(kind);
-  row->name = weft_column_text(statement, 1);
-  row->version = weft_column_text(statement, 2);
-  row->digest = weft_column_text(statement, 3);
+  row->name = weft_column_sure(statement, 1);
+  row->version = weft_column_sure(statement, 2);
+  row->digest = weft_column_sure(statement, 3);
   row->n_bytes = sqlite3_column_int64(statement, 4);
-  row->source = weft_column_text(statement, 5);
+  row->source = weft_column_sure(statement, 5);
   row->added_at = sqlite3_column_int64(statement, 6);
   row->catalogue = g_strdup(database->folder);
   row->path = kind == WEFT_ARTIFACT_MODEL ? weft_artifact_folder(database->folder, row->digest)

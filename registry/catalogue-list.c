@@ -58,7 +58,7 @@ static GHashTable *all_disabled(WeftCatalogue *catalogue)
       const char *key = (const char *)sqlite3_column_text(statement, 0);
       if (!out)
         out = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
-      if (!g_hash_table_contains(out, key))
+      if (key && !g_hash_table_contains(out, key))
         g_hash_table_insert(out, g_strdup(key),
                             disabled_words(sqlite3_column_int64(statement, 1),
                                            (const char *)sqlite3_column_text(statement, 2),
@@ -97,6 +97,13 @@ static const char *text(Lines *lines, sqlite3_stmt *statement, int column)
   return value ? g_string_chunk_insert_len(lines->texts, value, sqlite3_column_bytes(statement, column)) : NULL;
 }
 
+/* Of a column that the schema demands. */
+static const char *sure(Lines *lines, sqlite3_stmt *statement, int column)
+{
+  const char *value = text(lines, statement, column);
+  return value ? value : "";
+}
+
 static const char *state_of(Lines *lines, const WeftPluginLine *line, const char **reason)
 {
   g_autofree char *key = lines->disabled ? g_strconcat(line->id, " ", line->sha256, NULL) : NULL;
@@ -109,7 +116,7 @@ static const char *state_of(Lines *lines, const WeftPluginLine *line, const char
 static const char *repeated(Lines *lines, sqlite3_stmt *statement, int column, const char *last)
 {
   const char *value = (const char *)sqlite3_column_text(statement, column);
-  return last && strcmp(last, value) == 0 ? last : text(lines, statement, column);
+  return last && value && strcmp(last, value) == 0 ? last : sure(lines, statement, column);
 }
 
 #define FILTER "(?1 IS NULL OR kind = ?1) AND (?2 IS NULL OR id GLOB ?2)"
@@ -134,8 +141,8 @@ static gboolean add_installed(Lines *lines, WeftDatabase *database, GError **err
       return TRUE;
     version = repeated(lines, statement, 1, version);
     kind = repeated(lines, statement, 2, kind);
-    WeftPluginLine line = {text(lines, statement, 0), version, kind, needs_digest ? text(lines, statement, 4) : NULL,
-                           database->folder, text(lines, statement, 3), NULL, NULL, sqlite3_column_int(statement, 5) != 0};
+    WeftPluginLine line = {sure(lines, statement, 0), version, kind, needs_digest ? sure(lines, statement, 4) : NULL,
+                           database->folder, sure(lines, statement, 3), NULL, NULL, sqlite3_column_int(statement, 5) != 0};
     line.state = state_of(lines, &line, &line.reason);
     g_array_append_val(lines->array, line);
   }
@@ -163,8 +170,8 @@ static gboolean add_refused(Lines *lines, WeftDatabase *database, GError **error
     if (!row)
       return TRUE;
     gboolean kept = sqlite3_column_int(statement, 6) != 0;
-    const char *what = text(lines, statement, 5);
-    WeftPluginLine line = {text(lines, statement, 0), text(lines, statement, 1), text(lines, statement, 2),
+    const char *what = sure(lines, statement, 5);
+    WeftPluginLine line = {sure(lines, statement, 0), sure(lines, statement, 1), sure(lines, statement, 2),
                            text(lines, statement, 3), database->folder, NULL, kept ? "quarantine" : what,
                            text(lines, statement, 4), FALSE};
     g_array_append_val(lines->array, line);
@@ -232,10 +239,10 @@ static gboolean select_refused(WeftDatabase *database, GPtrArray *out, GError **
     if (!has)
       return TRUE;
     WeftPluginRow *row = g_new0(WeftPluginRow, 1);
-    row->id = weft_column_text(statement, 0);
-    row->version = weft_column_text(statement, 1);
-    row->kind = weft_column_text(statement, 2);
-    row->sha256 = weft_column_text(statement, 3);
+    row->id = weft_column_sure(statement, 0);
+    row->version = weft_column_sure(statement, 1);
+    row->kind = weft_column_sure(statement, 2);
+    row->sha256 = weft_column_sure(statement, 3);
     row->reason = weft_column_text(statement, 4);
     row->catalogue = g_strdup(database->folder);
     g_ptr_array_add(out, row);
@@ -276,13 +283,13 @@ static WeftInstallEvent *read_event(const WeftDatabase *database, sqlite3_stmt *
 {
   WeftInstallEvent *event = g_new0(WeftInstallEvent, 1);
   event->at = sqlite3_column_int64(statement, 0);
-  event->what = weft_column_text(statement, 1);
-  event->path = weft_column_text(statement, 2);
+  event->what = weft_column_sure(statement, 1);
+  event->path = weft_column_sure(statement, 2);
   event->sha256 = weft_column_text(statement, 3);
   event->code = weft_column_text(statement, 4);
   event->reason = weft_column_text(statement, 5);
   event->plugins = weft_column_text(statement, 6);
-  event->user = weft_column_text(statement, 7);
+  event->user = weft_column_sure(statement, 7);
   event->catalogue = g_strdup(database->folder);
   return event;
 }

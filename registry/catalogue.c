@@ -105,13 +105,13 @@ void weft_catalogue_free(WeftCatalogue *catalogue)
 WeftPluginRow *weft_catalogue_read_row(const WeftDatabase *database, sqlite3_stmt *statement)
 {
   WeftPluginRow *row = g_new0(WeftPluginRow, 1);
-  row->id = weft_column_text(statement, 0);
-  row->version = weft_column_text(statement, 1);
-  row->kind = weft_column_text(statement, 2);
-  row->summary = weft_column_text(statement, 3);
-  row->sha256 = weft_column_text(statement, 4);
+  row->id = weft_column_sure(statement, 0);
+  row->version = weft_column_sure(statement, 1);
+  row->kind = weft_column_sure(statement, 2);
+  row->summary = weft_column_sure(statement, 3);
+  row->sha256 = weft_column_sure(statement, 4);
   row->reads_type = weft_column_text(statement, 5);
-  row->manifest = weft_column_text(statement, 6);
+  row->manifest = weft_column_sure(statement, 6);
   row->bundled = sqlite3_column_int(statement, 7);
   row->catalogue = g_strdup(database->folder);
   row->path = weft_store_path(database->folder, row->sha256);
@@ -193,7 +193,7 @@ static gboolean texts(WeftDatabase *database, const char *sql, const char *word,
       return FALSE;
     if (!row)
       return TRUE;
-    g_ptr_array_add(out, weft_column_text(statement, 0));
+    g_ptr_array_add(out, weft_column_sure(statement, 0));
   }
 }
 

@@ -140,6 +140,12 @@ char *weft_column_text(sqlite3_stmt *statement, int column)
   return g_strdup((const char *)sqlite3_column_text(statement, column));
 }
 
+char *weft_column_sure(sqlite3_stmt *statement, int column)
+{
+  char *text = weft_column_text(statement, column);
+  return text ? text : g_strdup("");
+}
+
 gboolean weft_database_number(WeftDatabase *database, const char *sql, gint64 *out, GError **error)
 {
   gboolean row = FALSE;

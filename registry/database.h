@@ -71,6 +71,8 @@ gboolean weft_database_begin(WeftDatabase *database, GError **error);
 gboolean weft_database_end(WeftDatabase *database, gboolean ok, GError **error);
 /** Copy of a text column; NULL when it is null. */
 char *weft_column_text(sqlite3_stmt *statement, int column);
+/** Of one that the schema demands: "" where a damaged catalogue has none, which names nothing and fits nothing. */
+char *weft_column_sure(sqlite3_stmt *statement, int column);
 
 
 typedef sqlite3_stmt WeftStatement;

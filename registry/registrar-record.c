@@ -15,7 +15,7 @@ gboolean weft_registrar_holds(WeftRegistrar *registrar, const char *id, const ch
   if (!statement || !weft_database_step(registrar->database, statement, &row, error))
     return FALSE;
   if (row)
-    *sha256 = weft_column_text(statement, 0);
+    *sha256 = weft_column_sure(statement, 0);
   return TRUE;
 }
 

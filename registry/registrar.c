@@ -155,7 +155,7 @@ gboolean weft_registrar_collect(WeftRegistrar *registrar, GPtrArray *out, GError
       return FALSE;
     if (!row)
       return TRUE;
-    g_ptr_array_add(out, weft_column_text(statement, 0));
+    g_ptr_array_add(out, weft_column_sure(statement, 0));
   }
 }
 

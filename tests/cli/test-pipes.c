@@ -7,7 +7,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define PIPELINE "weft: 1\nname: p\ninputs: {fast: {type: series, source: {use: replay, params: {file: rows, speed: 0}}, window: 1 s}}\n"
+#define PIPELINE                                                                                                      \
+  "weft: 1\nname: p\ninputs: {fast: {type: series, window: 1 s, source: {use: replay, params: {file: rows, speed: 0}}}}\n"
 #define NODES "nodes: {save: {use: jsonl, in: {a: fast}}}\noutputs: {line: save}\n"
 
 static char *program, *work;
