@@ -3,6 +3,9 @@
 
 #include <stdio.h>
 #include <string.h>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 
 static int always(void)
 {
@@ -22,6 +25,17 @@ static int has_avx512(void)
   __builtin_cpu_init();
   return has_avx2() && __builtin_cpu_supports("avx512f");
 }
+
+static int has_avxvnni(void)
+{
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return has_avx2() && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a >> 4 & 1);
+}
+
+static int has_avx512vnni(void)
+{
+  return has_avx512() && __builtin_cpu_supports("avx512vnni");
+}
 #endif
 
 /* From the lowest to the highest; kernels: NULL where only products differ from the one before. */
@@ -33,7 +47,9 @@ static const struct {
     {"scalar", always, &weft_kernels_scalar},
 #if defined(__x86_64__)
     {"avx2", has_avx2, &weft_kernels_avx2},
+    {"avxvnni", has_avxvnni, NULL},
     {"avx512", has_avx512, &weft_kernels_avx512},
+    {"avx512vnni", has_avx512vnni, NULL},
 #endif
 };
 #define N_SETS (sizeof sets / sizeof *sets)
@@ -43,7 +59,11 @@ static const struct weft_product_kernels *const products[] = {
 #if defined(__x86_64__)
     &weft_product_avx512_f32,
     &weft_product_avx2_f32,
+    &weft_product_avx512vnni_int8,
+    &weft_product_avxvnni_int8,
     &weft_product_avx2_int8,
+    &weft_product_avx512vnni_int4,
+    &weft_product_avxvnni_int4,
     &weft_product_avx2_int4,
 #endif
     &weft_product_scalar_f32,

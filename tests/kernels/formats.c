@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "formats.h"
+#include "isa.h"
 
 #include <glib.h>
 #include <kernels/quantise.h>
@@ -84,6 +85,22 @@ const struct test_format *test_format(uint32_t format)
   g_assert_cmpuint(format, <, WEFT_N_FORMATS);
   g_assert_nonnull(formats[format].rows);
   return &formats[format];
+}
+
+const struct weft_product_kernels *test_product_at(size_t index, int *runs)
+{
+  const struct weft_product_kernels *product = weft_cpu_product_at(index, runs);
+#ifdef WEFT_EMULATED
+  size_t n = 0;
+  /* what is emulated is built for AVX2 */
+  for (size_t p = 0; __builtin_cpu_supports("avx2") && (product = weft_cpu_product_at(p, runs)); p++)
+    if (strcmp(product->isa, "scalar") && strcmp(product->isa, "avx2") && n++ == index) {
+      *runs = 1;
+      return product;
+    }
+  return NULL;
+#endif
+  return product;
 }
 
 size_t test_row_bytes(const struct weft_product_kernels *kernels, size_t k)

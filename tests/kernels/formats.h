@@ -20,6 +20,12 @@ struct test_format {
 /** format: WEFT_FORMAT_* */
 const struct test_format *test_format(uint32_t format);
 
+/**
+ * Products one after the other, NULL behind the last; *runs: whether this processor runs this one. In a test that
+ * emulates instruction sets (WEFT_EMULATED): those alone, and they run.
+ */
+const struct weft_product_kernels *test_product_at(size_t index, int *runs);
+
 /** Rows as `product` reads them: prepared, or a copy of stride k. Caller frees. */
 void *test_prepared(const struct weft_product_kernels *kernels, const float *a, size_t lda, size_t m, size_t k);
 /** Bytes between the rows of test_prepared. */

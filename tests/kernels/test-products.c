@@ -222,7 +222,7 @@ int main(int argc, char **argv)
   g_test_add_func("/products/isa/forced", test_isa_forced);
   int runs;
   const struct weft_product_kernels *product;
-  for (size_t p = 0; (product = weft_cpu_product_at(p, &runs)); p++) {
+  for (size_t p = 0; (product = test_product_at(p, &runs)); p++) {
     if (!runs) {
       g_print("# %s: skipped, this processor lacks it\n", product->name);
       continue;

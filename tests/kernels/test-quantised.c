@@ -169,7 +169,7 @@ int main(int argc, char **argv)
   test_seed();
   int runs;
   const struct weft_product_kernels *product;
-  for (size_t p = 0; (product = weft_cpu_product_at(p, &runs)); p++) {
+  for (size_t p = 0; (product = test_product_at(p, &runs)); p++) {
     if (product->format != WEFT_FORMAT_INT8 && product->format != WEFT_FORMAT_INT4)
       continue;
     if (!runs) {

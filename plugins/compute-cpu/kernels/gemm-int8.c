@@ -185,9 +185,8 @@ static void prepare(void *to, const float *a, size_t lda, size_t m, size_t k)
     float scale = int_quantise(q, a, k);
     memcpy(row, &scale, sizeof scale);
     for (size_t first = 0, b = 0; I_OFFSET && first < k; first += WEFT_INT_BLOCK, b++) {
-      int32_t sum = 0;
-      for (size_t j = first; j < k && j < first + WEFT_INT_BLOCK; j++)
-        sum += q[j];
+      size_t n = k - first < WEFT_INT_BLOCK ? k - first : WEFT_INT_BLOCK;
+      int32_t sum = i_sum(q + first, (n + I_CHUNK - 1) / I_CHUNK * I_CHUNK);
       memcpy(row + sizeof scale + b * sizeof sum, &sum, sizeof sum);
     }
   }

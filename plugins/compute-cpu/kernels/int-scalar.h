@@ -37,19 +37,29 @@ static inline vf i_float(vi x) { return (float)x; }
 /** Keeps x in a register here: nothing is moved over it. */
 #define I_KEEP(x)
 
+/** I_CHUNK elements times `factor`, to the nearest integer; ties to the even one. */
+#define I_CHUNK 32
+static inline void i_quantise(int8_t *to, const float *x, float factor)
+{
+  for (int i = 0; i < I_CHUNK; i++)
+    to[i] = (int8_t)lrintf(x[i] * factor);
+}
+/** Sum of n, a multiple of I_CHUNK. */
+static inline int32_t i_sum(const int8_t *q, size_t n)
+{
+  int32_t sum = 0;
+  for (size_t i = 0; i < n; i++)
+    sum += q[i];
+  return sum;
+}
+
 /* Groups of WEFT_INT4_GROUP, weights of four bits plus 8. */
 #define I_GROUP_ROWS 4
 /** Of each byte the lower half, the upper half. */
 static inline vi i_low_halves(vi x) { return x & 0x0f0f0f0f; }
 static inline vi i_high_halves(vi x) { return x >> 4 & 0x0f0f0f0f; }
 /** What a group's sum begins with: it takes away the 8 times the row's integers q[32]. */
-static inline int32_t i_group_start(const int8_t *q)
-{
-  int32_t sum = 0;
-  for (int i = 0; i < 32; i++)
-    sum += q[i];
-  return -8 * sum;
-}
+static inline int32_t i_group_start(const int8_t *q) { return -8 * i_sum(q, 32); }
 /** sum + four products, as i_dot; b within 0..15. Exact once the group is complete. */
 static inline vi i_group_dot(vi sum, vi x, vi b) { return i_dot(sum, x, b); }
 static inline vf i_group_float(vi sum) { return i_float(sum); }
@@ -60,11 +70,4 @@ static inline vf i_short_floats(const uint8_t *p)
   float x;
   memcpy(&x, bytes, sizeof x);
   return x;
-}
-/** I_CHUNK elements times `factor`, to the nearest integer; ties to the even one. */
-#define I_CHUNK 32
-static inline void i_quantise(int8_t *to, const float *x, float factor)
-{
-  for (int i = 0; i < I_CHUNK; i++)
-    to[i] = (int8_t)lrintf(x[i] * factor);
 }

@@ -17,7 +17,11 @@
 
 #include "vec.h"
 
-#if defined(WEFT_INT_avx2)
+#if defined(WEFT_INT_avx512vnni)
+#include "int-avx512vnni.h"
+#elif defined(WEFT_INT_avxvnni)
+#include "int-avxvnni.h"
+#elif defined(WEFT_INT_avx2)
 #include "int-avx2.h"
 #else
 #include "int-scalar.h"

@@ -75,6 +75,8 @@ extern const struct weft_kernels weft_kernels_avx2;
 extern const struct weft_kernels weft_kernels_avx512;
 extern const struct weft_product_kernels weft_product_avx2_f32, weft_product_avx512_f32;
 extern const struct weft_product_kernels weft_product_avx2_int8, weft_product_avx2_int4;
+extern const struct weft_product_kernels weft_product_avxvnni_int8, weft_product_avxvnni_int4;
+extern const struct weft_product_kernels weft_product_avx512vnni_int8, weft_product_avx512vnni_int4;
 #endif
 
 #endif
