@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From a plan to a program: checks, packs weights, gives values their buffers. */
-#include "program.h"
+#include "chain.h"
 
 #include "plan-check.h"
 #include "plan.h"
@@ -16,6 +16,10 @@ void weft_cpu_free(struct weft_program *program)
   host->free(program->values);
   host->free(program->ops);
   host->free(program->buffers);
+  host->free(program->groups);
+  host->free(program->phases);
+  host->free(program->steps);
+  host->free(program->group_of);
   host->free(program->inputs);
   host->free(program->outputs);
   host->free(program->names);
@@ -30,7 +34,7 @@ static void describe_values(struct weft_program *program, const struct weft_plan
     const struct weft_plan_value *from = &plan->values[v];
     struct weft_cpu_value *value = &program->values[v];
     *value = (struct weft_cpu_value){.kind = from->kind, .splits = from->splits, .buffer = WEFT_CPU_NO_BUFFER,
-                                     .width = 1, .rows_max = INT64_MAX, .n_elements = 1};
+                                     .local_at = SIZE_MAX, .width = 1, .rows_max = INT64_MAX, .n_elements = 1};
     if (from->name) {
       size_t n = strlen(from->name) + 1;
       memcpy(name, from->name, n);
@@ -92,26 +96,40 @@ static uint32_t take_buffer(struct weft_program *program, uint8_t *taken, const 
   return best;
 }
 
-/* last, taken: [n_values]. A result never takes the buffer of an operand. */
+/* The last operation of the chain that o is in, or o: all of a chain runs at once. */
+static uint32_t unit_end(const struct weft_program *program, uint32_t o)
+{
+  return program->group_of[o] == UINT32_MAX ? o : program->groups[program->group_of[o]].end_op - 1;
+}
+
+/* Frees the buffers of values that nobody reads behind the operations [first, end]. */
+static void release_buffers(struct weft_program *program, uint32_t first, uint32_t end, const uint32_t *last, uint8_t *taken)
+{
+  for (uint32_t o = first; o <= end; o++) {
+    const struct weft_plan_op *op = &program->ops[o];
+    for (uint32_t i = 0; i <= op->n_inputs; i++) {
+      weft_value v = i < op->n_inputs ? op->inputs[i] : op->outputs[0];
+      if (v != WEFT_NO_VALUE && program->values[v].buffer != WEFT_CPU_NO_BUFFER && last[v] <= end)
+        taken[program->values[v].buffer] = 0;
+    }
+  }
+}
+
+/* last, taken: [n_values]. A result never takes the buffer of an operand, nor of anything that its chain reads. */
 static void give_buffers(struct weft_program *program, uint32_t *last, uint8_t *taken)
 {
   for (uint32_t o = 0; o < program->n_ops; o++)
     for (uint32_t i = 0; i < program->ops[o].n_inputs; i++)
       if (program->ops[o].inputs[i] != WEFT_NO_VALUE)
-        last[program->ops[o].inputs[i]] = o;
-  for (uint32_t o = 0; o < program->n_ops; o++) {
-    const struct weft_plan_op *op = &program->ops[o];
-    struct weft_cpu_value *value = &program->values[op->outputs[0]];
-    if (value->kind == WEFT_VALUE_ROWS) {
-      value->buffer = take_buffer(program, taken, value);
-      if (last[op->outputs[0]] <= o)
-        taken[value->buffer] = 0;
+        last[program->ops[o].inputs[i]] = unit_end(program, o);
+  for (uint32_t o = 0; o < program->n_ops;) {
+    uint32_t first = o, end = unit_end(program, o);
+    for (; o <= end; o++) {
+      struct weft_cpu_value *value = &program->values[program->ops[o].outputs[0]];
+      if (value->kind == WEFT_VALUE_ROWS && value->local_at == SIZE_MAX)
+        value->buffer = take_buffer(program, taken, value);
     }
-    for (uint32_t i = 0; i < op->n_inputs; i++) {
-      weft_value v = op->inputs[i];
-      if (v != WEFT_NO_VALUE && program->values[v].buffer != WEFT_CPU_NO_BUFFER && last[v] == o)
-        taken[program->values[v].buffer] = 0;
-    }
+    release_buffers(program, first, end, last, taken);
   }
 }
 
@@ -151,8 +169,9 @@ static int build(struct weft_program *program, struct weft_setup *setup, const s
   int done = taken && last;
   if (done) {
     bound_items(program);
-    give_buffers(program, last, taken);
-    done = weft_cpu_weights(program, setup, plan);
+    done = weft_cpu_weights(program, setup, plan) && weft_cpu_chains(program);
+    if (done)
+      give_buffers(program, last, taken);
   }
   free(taken);
   free(last);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which function runs which operation. */
+#include "chain.h"
 #include "ops.h"
 
 void weft_cpu_divide(struct weft_cpu_task *t, size_t n, size_t elements, double ns, void (*fn)(void *, uint32_t, void *))
@@ -30,8 +31,6 @@ void weft_cpu_splits_op(struct weft_cpu_run *run, const struct weft_plan_op *op)
 
 /* By number; NULL: splits, which stand before everything else. */
 static void (*const operations[])(struct weft_cpu_task *t) = {
-    [WEFT_OP_LINEAR] = weft_cpu_linear,
-    [WEFT_OP_LAYER_NORM] = weft_cpu_layer_norm,
     [WEFT_OP_ATTENTION] = weft_cpu_attention,
     [WEFT_OP_EMBEDDING] = weft_cpu_embedding,
     [WEFT_OP_ADD_POSITION] = weft_cpu_add_position,
@@ -41,16 +40,31 @@ static void (*const operations[])(struct weft_cpu_task *t) = {
     [WEFT_OP_SLICE_ROWS] = weft_cpu_move,
     [WEFT_OP_MEAN_ROWS] = weft_cpu_pool,
     [WEFT_OP_ATTENTION_POOL] = weft_cpu_pool,
-    [WEFT_OP_SOFTMAX] = weft_cpu_softmax,
-    [WEFT_OP_ADD] = weft_cpu_binary,
-    [WEFT_OP_MUL] = weft_cpu_binary,
-    [WEFT_OP_SCALE] = weft_cpu_unary,
-    [WEFT_OP_ACTIVATION] = weft_cpu_unary,
 };
+
+/* By number: operations on rows by themselves, which chains run. */
+static void (*const row_operations[])(const struct weft_cpu_rows *r) = {
+    [WEFT_OP_LAYER_NORM] = weft_cpu_rows_layer_norm,
+    [WEFT_OP_SOFTMAX] = weft_cpu_rows_softmax,
+    [WEFT_OP_ADD] = weft_cpu_rows_add,
+    [WEFT_OP_MUL] = weft_cpu_rows_mul,
+    [WEFT_OP_SCALE] = weft_cpu_rows_scale,
+    [WEFT_OP_ACTIVATION] = weft_cpu_rows_activation,
+};
+
+void (*weft_cpu_rows_find(uint32_t code))(const struct weft_cpu_rows *r)
+{
+  return code < sizeof row_operations / sizeof *row_operations ? row_operations[code] : NULL;
+}
+
+int weft_cpu_row_local(uint32_t code)
+{
+  return code == WEFT_OP_LINEAR || weft_cpu_rows_find(code) != NULL;
+}
 
 int weft_cpu_offers(uint32_t code)
 {
-  return (code >= WEFT_OP_SPLITS_UNIFORM && code <= WEFT_OP_SPLITS_SLICE) ||
+  return (code >= WEFT_OP_SPLITS_UNIFORM && code <= WEFT_OP_SPLITS_SLICE) || weft_cpu_row_local(code) ||
          (code < sizeof operations / sizeof *operations && operations[code]);
 }
 

@@ -56,14 +56,9 @@ static inline size_t weft_cpu_rows_per_item(const struct weft_cpu_task *t)
 void weft_cpu_divide(struct weft_cpu_task *t, size_t n, size_t elements, double ns,
                      void (*fn)(void *arg, uint32_t task, void *work));
 
-/* The operations, by the file that has them. [the run's thread] */
+/* The operations that are not on rows by themselves (chain.h), by the file that has them. [the run's thread] */
 
-void weft_cpu_linear(struct weft_cpu_task *t);    /* ops-product.c */
 void weft_cpu_attention(struct weft_cpu_task *t); /* ops-attention.c */
-void weft_cpu_layer_norm(struct weft_cpu_task *t); /* ops-rows.c: rows alone */
-void weft_cpu_softmax(struct weft_cpu_task *t);
-void weft_cpu_binary(struct weft_cpu_task *t);    /* ADD, MUL */
-void weft_cpu_unary(struct weft_cpu_task *t);     /* SCALE, ACTIVATION */
 void weft_cpu_embedding(struct weft_cpu_task *t); /* ops-items.c: rows of an item together */
 void weft_cpu_add_position(struct weft_cpu_task *t);
 void weft_cpu_patches(struct weft_cpu_task *t);

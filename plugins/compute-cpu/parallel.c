@@ -28,12 +28,18 @@ static void work_off(void *data, uint32_t worker)
   }
 }
 
-void weft_cpu_parallel(struct weft_cpu_run *run, uint32_t n_tasks, double cost,
-                       void (*fn)(void *arg, uint32_t task, void *work), void *arg)
+uint32_t weft_cpu_workers(const struct weft_cpu_run *run, uint32_t n_tasks, double cost)
 {
   uint32_t n_workers = run->program->n_threads < n_tasks ? run->program->n_threads : n_tasks;
   if (cost / WORTH_A_HELPER_NS < n_workers)
     n_workers = (uint32_t)(cost / WORTH_A_HELPER_NS);
+  return n_workers > 1 ? n_workers : 1;
+}
+
+void weft_cpu_parallel(struct weft_cpu_run *run, uint32_t n_tasks, double cost,
+                       void (*fn)(void *arg, uint32_t task, void *work), void *arg)
+{
+  uint32_t n_workers = weft_cpu_workers(run, n_tasks, cost);
   if (n_workers > 1) {
     struct share share = {.run = run, .fn = fn, .arg = arg, .n_tasks = n_tasks};
     run->program->pool->parallel(n_workers, work_off, &share);

@@ -20,6 +20,7 @@ struct weft_cpu_value {
   uint32_t kind;
   weft_value splits;
   uint32_t buffer;      /* rows written by an operation: index of the buffer; otherwise WEFT_CPU_NO_BUFFER */
+  size_t local_at;      /* rows kept in the memory of their chain's block: bytes per row before them; otherwise SIZE_MAX */
   size_t width;         /* elements of one row */
   int64_t rows_max;     /* splits: no valid item has more rows; INT64_MAX: unknown */
   const float *plain;   /* weights: as f32, dense; NULL: never read so */
@@ -36,6 +37,10 @@ struct weft_cpu_buffer {
   size_t width;
 };
 
+struct weft_cpu_group;
+struct weft_cpu_phase;
+struct weft_cpu_step;
+
 struct weft_program {
   const struct weft_host *host;
   const struct weft_cpu_isa *isa;
@@ -47,6 +52,11 @@ struct weft_program {
   struct weft_cpu_value *values;
   struct weft_plan_op *ops;
   struct weft_cpu_buffer *buffers;
+  struct weft_cpu_group *groups;    /* chain.h */
+  struct weft_cpu_phase *phases;
+  struct weft_cpu_step *steps;
+  uint32_t *group_of;               /* [n_ops] or UINT32_MAX */
+  uint32_t n_groups, n_phases, n_steps;
   weft_value *inputs, *outputs;
   char *names;                      /* the values' names, one after the other */
   void *weights_memory;             /* packed and converted ones */
@@ -61,6 +71,8 @@ struct weft_cpu_run {
   void **buffers;             /* [n_buffers] */
   uint8_t *failed;            /* [n_items] */
   uint8_t *needed;            /* [n_ops] */
+  uint8_t *needed_steps;      /* [n_steps] */
+  void *slots;                /* [n_threads] blocks of rows at work: chain.c */
   uint8_t *work;              /* [n_threads][n_work_bytes] */
   size_t n_work_bytes;
 };
@@ -82,13 +94,14 @@ void weft_cpu_free(struct weft_program *program);
 int weft_cpu_offers(uint32_t code);
 /** Runs one operation. [the run's thread] */
 void weft_cpu_op(struct weft_cpu_run *run, const struct weft_plan_op *op);
-/** Working memory of a thread that a product of n_rows rows needs. */
-uint64_t weft_cpu_linear_bytes(const struct weft_program *program, const struct weft_plan_op *op, int64_t n_rows);
-/** The same of an attention over n_q queries and n_k keys of one item. */
+/** Working memory of a thread that an attention needs, over n_q queries and n_k keys of one item. */
 uint64_t weft_cpu_attention_bytes(const struct weft_program *program, const struct weft_plan_op *op, int64_t n_q,
                                   int64_t n_k);
 /** Writes the splits that op derives. */
 void weft_cpu_splits_op(struct weft_cpu_run *run, const struct weft_plan_op *op);
+
+/** Workers that work of `cost` nanoseconds in n_tasks tasks is worth: 1 or more. */
+uint32_t weft_cpu_workers(const struct weft_cpu_run *run, uint32_t n_tasks, double cost);
 
 /** Tells the caller of a bad item, once. */
 void weft_cpu_fail_item(struct weft_cpu_run *run, uint32_t item, const char *format, ...) WEFT_PRINTF(3, 4);
@@ -97,6 +110,12 @@ void weft_cpu_fail_item(struct weft_cpu_run *run, uint32_t item, const char *for
 static inline int weft_cpu_cancelled(const struct weft_cpu_run *run)
 {
   return run->run->cancel && *(const volatile uint32_t *)run->run->cancel;
+}
+
+/** Whether an operation writes the value as rows. */
+static inline int weft_cpu_written(const struct weft_cpu_value *value)
+{
+  return value->buffer != WEFT_CPU_NO_BUFFER || value->local_at != SIZE_MAX;
 }
 
 /** Rows of a value in this run. */

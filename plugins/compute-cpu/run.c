@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One run: divides the scratch, checks the splits, goes through the operations. */
-#include "program.h"
+#include "chain.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -32,8 +32,6 @@ static uint64_t op_work_bytes(const struct weft_program *program, const struct w
                               const int64_t *rows)
 {
   switch (op->code) {
-  case WEFT_OP_LINEAR:
-    return weft_cpu_linear_bytes(program, op, rows_of(rows, n_items, program->values[op->inputs[0]].splits));
   case WEFT_OP_ATTENTION:
     return weft_cpu_attention_bytes(program, op, item_rows(program, op->inputs[0], n_items, rows),
                                     item_rows(program, op->inputs[1], n_items, rows));
@@ -51,6 +49,10 @@ static uint64_t work_bytes(const struct weft_program *program, int64_t n_items, 
     uint64_t bytes = op_work_bytes(program, &program->ops[o], n_items, rows);
     most = bytes > most ? bytes : most;
   }
+  for (uint32_t g = 0; g < program->n_groups; g++) {
+    uint64_t bytes = weft_cpu_block_bytes(program, &program->groups[g], (uint64_t)rows_of(rows, n_items, program->groups[g].splits));
+    most = bytes > most ? bytes : most;
+  }
   return (most + 63) / 64 * 64;
 }
 
@@ -59,7 +61,7 @@ static uint64_t work_bytes(const struct weft_program *program, int64_t n_items, 
  * its row counts; the body follows from them.
  */
 struct layout {
-  uint64_t at_data, at_rows, at_buffers, at_failed, at_needed, at_splits, n_head_bytes;
+  uint64_t at_data, at_rows, at_buffers, at_failed, at_needed, at_steps, at_slots, at_splits, n_head_bytes;
   uint64_t at_body, at_work, n_work_bytes, n_bytes;
 };
 
@@ -84,6 +86,10 @@ static int lay_head(const struct weft_program *program, int64_t n_items, struct 
   fits = fits && reserve(&at, (uint64_t)n_items, 1);
   out->at_needed = at;
   fits = fits && reserve(&at, program->n_ops, 1);
+  out->at_steps = at;
+  fits = fits && reserve(&at, program->n_steps, 1);
+  out->at_slots = at;
+  fits = fits && reserve(&at, program->n_threads, WEFT_CPU_SLOT_BYTES);
   out->at_splits = at;
   fits = fits && reserve(&at, n_splits, splits_bytes((uint64_t)n_items));
   out->n_head_bytes = at;
@@ -225,8 +231,25 @@ static void find_needed(struct weft_cpu_run *r)
       needed = program->outputs[i] == op->outputs[0] && r->run->outputs[i].data;
     r->needed[o] = (uint8_t)needed;
     for (uint32_t i = 0; i < op->n_inputs && needed; i++)
-      if (op->inputs[i] != WEFT_NO_VALUE && program->values[op->inputs[i]].buffer != WEFT_CPU_NO_BUFFER)
+      if (op->inputs[i] != WEFT_NO_VALUE && weft_cpu_written(&program->values[op->inputs[i]]))
         r->data[op->inputs[i]] = r->needed;
+  }
+}
+
+/* Rows are prepared where any product that reads them is needed. */
+static void find_needed_steps(struct weft_cpu_run *r)
+{
+  const struct weft_program *program = r->program;
+  const struct weft_cpu_step *steps = program->steps;
+  for (uint32_t s = program->n_steps; s-- > 0;) {
+    r->needed_steps[s] = r->needed[steps[s].op];
+    if (steps[s].kind != WEFT_CPU_PREPARE)
+      continue;
+    /* its products stand behind it in the same chain */
+    r->needed_steps[s] = 0;
+    for (uint32_t k = s + 1; k < program->n_steps && program->group_of[steps[k].op] == program->group_of[steps[s].op]; k++)
+      if (steps[k].kind == WEFT_CPU_PRODUCT && steps[k].prepared == steps[s].prepared)
+        r->needed_steps[s] |= r->needed_steps[k];
   }
 }
 
@@ -256,6 +279,8 @@ static weft_status place_values(struct weft_cpu_run *r, uint8_t *at)
   for (uint32_t v = 0; v < program->n_values; v++)
     if (program->values[v].buffer != WEFT_CPU_NO_BUFFER)
       r->data[v] = r->buffers[program->values[v].buffer];
+    else if (program->values[v].local_at != SIZE_MAX)
+      r->data[v] = NULL; /* in its block's memory, unless it is wanted */
   for (uint32_t i = program->n_outputs; i-- > 0;) {
     struct weft_compute_output *output = &r->run->outputs[i];
     weft_value v = program->outputs[i], splits = program->values[v].splits;
@@ -286,6 +311,8 @@ static weft_status prepare(struct weft_cpu_run *r)
   r->buffers = (void **)(void *)(scratch + layout.at_buffers);
   r->failed = scratch + layout.at_failed;
   r->needed = scratch + layout.at_needed;
+  r->needed_steps = scratch + layout.at_steps;
+  r->slots = scratch + layout.at_slots;
   memset(scratch, 0, layout.at_splits);
   weft_status status = bind_inputs(r);
   if (status != WEFT_OK)
@@ -299,6 +326,7 @@ static weft_status prepare(struct weft_cpu_run *r)
   r->n_work_bytes = layout.n_work_bytes;
   r->work = scratch + layout.at_work;
   find_needed(r);
+  find_needed_steps(r);
   return place_values(r, scratch + layout.at_body);
 }
 
@@ -321,11 +349,15 @@ weft_status weft_cpu_run(const struct weft_program *program, struct weft_compute
   if (status != WEFT_OK)
     return status;
   for (uint32_t o = 0; o < program->n_ops; o++) {
-    if (!r.needed[o] || program->ops[o].code <= WEFT_OP_SPLITS_SLICE)
-      continue;
+    uint32_t group = program->group_of[o];
     if (weft_cpu_cancelled(&r))
       return WEFT_CANCELLED;
-    weft_cpu_op(&r, &program->ops[o]);
+    if (group != UINT32_MAX) {
+      weft_cpu_run_group(&r, &program->groups[group]);
+      o = program->groups[group].end_op - 1;
+    } else if (r.needed[o] && program->ops[o].code > WEFT_OP_SPLITS_SLICE) {
+      weft_cpu_op(&r, &program->ops[o]);
+    }
   }
   if (weft_cpu_cancelled(&r))
     return WEFT_CANCELLED;

@@ -4,7 +4,9 @@
  * on one thread and two, rivals in turn within the same run. Times are the
  * best of the run; medians and shares of the peak of the minute stand beside.
  *
- *     tests/bench/run encoder [--quick] [--threads N] [--alone]
+ *     tests/bench/run encoder [--quick] [--threads N] [--alone] [--case N] [--cpu-time]
+ *
+ * --cpu-time: of the processor, all threads together, instead of the clock: for comparing beside neighbours.
  */
 #include "bench.h"
 #include "encoder-model.h"
@@ -17,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define N_SAMPLES_MAX 2000
 
@@ -54,6 +57,7 @@ struct ours {
 };
 
 static const struct weft_compute *compute;
+static int by_cpu_time;
 static struct arm ours_arms[WEFT_N_PRECISIONS], rival_arms[N_RIVALS];
 static double gains[2][WEFT_N_PRECISIONS]; /* sums of logarithms, by threads */
 static int n_gains[2][WEFT_N_PRECISIONS];
@@ -87,18 +91,25 @@ static void unprepare(struct ours *o)
   free(o->run.scratch);
 }
 
+static double now(void)
+{
+  struct timespec t;
+  clock_gettime(by_cpu_time ? CLOCK_PROCESS_CPUTIME_ID : CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
 static void measure(struct ours *o, struct arm *arm, int n_rounds)
 {
   o->run.inputs = o->inputs;
   o->run.outputs = &o->output;
   for (int i = -1; i < n_rounds; i++) {
-    double begin = bench_now();
+    double begin = now();
     if (compute->run(o->program, &o->run) != WEFT_OK) {
       fprintf(stderr, "encoder: a run failed\n");
       exit(1);
     }
     if (i >= 0 && arm->n < N_SAMPLES_MAX)
-      arm->samples[arm->n++] = 1e3 * (bench_now() - begin);
+      arm->samples[arm->n++] = 1e3 * (now() - begin);
   }
 }
 
@@ -221,7 +232,7 @@ int main(int argc, char **argv)
   const char *only_threads = argument_of(argc, argv, "--threads"), *only_case = argument_of(argc, argv, "--case");
   int alone = 0, quick = bench_is_quick(argc, argv);
   for (int i = 1; i < argc; i++)
-    alone |= !strcmp(argv[i], "--alone");
+    alone |= !strcmp(argv[i], "--alone"), by_cpu_time |= !strcmp(argv[i], "--cpu-time");
   char reason[256] = "";
   struct rival *rivals = alone ? NULL : rival_start("encoder.py", "encoder", reason, sizeof reason);
   if (reason[0])

@@ -487,7 +487,7 @@ static void test_compute_rows_beyond_memory(void)
   struct weft_nn_plan *p = weft_nn_plan_new();
   struct model model = {.name = "rows", .builder = p};
   weft_value x = weft_nn_input(p, "x", weft_f32(), weft_nn_splits_uniform(p, INT64_C(1) << 31), 1);
-  weft_nn_output(p, weft_nn_scale(p, x, 2, 0));
+  weft_nn_output(p, weft_nn_mean_rows(p, weft_nn_scale(p, x, 2, 0)));
   model.plan = weft_nn_plan_finish(p);
   struct weft_program *program = compile(&model, "scalar", 1);
   int64_t rows = 0;
