@@ -2,6 +2,7 @@
 /* Whether a catalogue is sound. */
 #include "archive-private.h"
 
+#include "audit-private.h"
 #include "audit.h"
 #include "digest.h"
 #include "store.h"
@@ -103,6 +104,23 @@ static void check_audit(WeftDatabase *catalogue, GPtrArray *out)
     add(out, "audit", "%s", error->message);
 }
 
+/* Files that nothing names: the start of a change removes them, but not beside a catalogue.db that was put back. */
+static void check_kept(WeftDatabase *catalogue, GPtrArray *out)
+{
+  g_autoptr(WeftDatabase) audit = weft_database_open_file(&weft_schema_audit, catalogue->folder, WEFT_DATABASE_READ, NULL);
+  gboolean replaced = FALSE;
+  gint64 named = 0;
+  if (!audit || !weft_audit_replaced(audit, &replaced, NULL) || !replaced ||
+      !weft_database_number(catalogue, "SELECT count(*) FROM (SELECT sha256 FROM plugin_file UNION SELECT sha256 FROM "
+                            "quarantine UNION SELECT sha256 FROM artifact_file)", &named, NULL))
+    return;
+  guint n = weft_store_count(catalogue->folder);
+  if (n > named)
+    add(out, "kept", "%s: catalogue.db was older than the audit trail, put back by hand it seems: %u files of the store are "
+        "named by no row of it and kept; put back the newer catalogue.db, install them again, or remove them with `weft "
+        "plugin gc`", catalogue->folder, n - (guint)named);
+}
+
 GPtrArray *weft_archive_check(const char *folder, gboolean deep, GError **error)
 {
   g_autoptr(GPtrArray) out = g_ptr_array_new_with_free_func((GDestroyNotify)weft_problem_free);
@@ -114,5 +132,6 @@ GPtrArray *weft_archive_check(const char *folder, gboolean deep, GError **error)
   check_database(&weft_schema_stats, catalogue->folder, out);
   check_store(catalogue, deep, out);
   check_audit(catalogue, out);
+  check_kept(catalogue, out);
   return g_steal_pointer(&out);
 }

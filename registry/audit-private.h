@@ -17,5 +17,7 @@ gboolean weft_audit_note(WeftDatabase *catalogue, const char *action, const char
  * it was left by a crash. Called with the catalogue's lock held.
  */
 gboolean weft_audit_drain(WeftDatabase *catalogue, WeftDatabase *audit, gboolean repaired, GError **error);
+/** Whether catalogue.db was once found to be older than its trail. */
+gboolean weft_audit_replaced(WeftDatabase *audit, gboolean *out, GError **error);
 
 #endif

@@ -169,18 +169,22 @@ static gboolean append_own(Trail *trail, gint64 outbox, const char *action, cons
   return trail_append(trail, &row, outbox, error);
 }
 
+/* Numbers that the outbox has given. */
+#define GIVEN_SQL "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'audit_outbox'"
+
 /* Where one of the two files was replaced by hand, numbers would meet twice: said in the trail, and mended. */
 static gboolean compare_ends(Trail *trail, WeftDatabase *catalogue, gint64 *last, GError **error)
 {
   gint64 given = 0, oldest = 0;
   if (!weft_database_number(trail->database, "SELECT max(outbox) FROM audit", last, error) ||
-      !weft_database_number(catalogue, "SELECT seq FROM sqlite_sequence WHERE name = 'audit_outbox'", &given, error) ||
+      !weft_database_number(catalogue, GIVEN_SQL, &given, error) ||
       !weft_database_number(catalogue, "SELECT coalesce(min(number), 0) FROM audit_outbox", &oldest, error))
     return FALSE;
   if (*last > given) {
     g_autofree char *sql = g_strdup_printf("DELETE FROM sqlite_sequence WHERE name = 'audit_outbox'; INSERT INTO "
                                            "sqlite_sequence (name, seq) VALUES ('audit_outbox', %" G_GINT64_FORMAT ")", *last);
-    return append_own(trail, 0, "catalogue-replaced", "catalogue.db is older than this trail", error) &&
+    return append_own(trail, 0, "catalogue-replaced", "catalogue.db is older than this trail: files of the store that it does "
+                      "not name are kept until weft plugin gc", error) &&
            weft_database_exec(catalogue, sql, error);
   }
   /* The outbox keeps the last rows that were appended: what lies before them must be in the trail. */
@@ -218,9 +222,18 @@ static gboolean is_drained(WeftDatabase *catalogue, WeftDatabase *audit, gboolea
 {
   gint64 last = 0, given = 0;
   if (!weft_database_number(audit, "SELECT max(outbox) FROM audit", &last, error) ||
-      !weft_database_number(catalogue, "SELECT seq FROM sqlite_sequence WHERE name = 'audit_outbox'", &given, error))
+      !weft_database_number(catalogue, GIVEN_SQL, &given, error))
     return FALSE;
   *out = last == given;
+  return TRUE;
+}
+
+gboolean weft_audit_replaced(WeftDatabase *audit, gboolean *out, GError **error)
+{
+  gint64 n = 0;
+  if (!weft_database_number(audit, "SELECT count(*) FROM audit WHERE action = 'catalogue-replaced'", &n, error))
+    return FALSE;
+  *out = n > 0;
   return TRUE;
 }
 
@@ -279,6 +292,22 @@ static gboolean does_not_fit(const char *folder, gint64 number, const char *why,
   return FALSE;
 }
 
+/* A chain cut at its end is still a chain: catalogue.db counts what went into it, and keeps the last rows of that. */
+static gboolean check_end(const char *folder, gint64 last, guint64 n, GError **error)
+{
+  gint64 given = 0, oldest = 0;
+  g_autoptr(WeftDatabase) catalogue = weft_database_open(folder, WEFT_DATABASE_READ, NULL);
+  if (!catalogue || !weft_database_number(catalogue, GIVEN_SQL, &given, NULL) ||
+      !weft_database_number(catalogue, "SELECT coalesce(min(number), 0) FROM audit_outbox", &oldest, NULL))
+    return TRUE; /* who checks catalogue.db says so */
+  if (given <= last || (oldest && oldest <= last + 1))
+    return TRUE;
+  g_set_error(error, WEFT_CATALOGUE_ERROR, WEFT_CATALOGUE_ERROR_CORRUPT,
+              "%s: audit.db was cut at its end: changes that catalogue.db knows of are missing after row %" G_GUINT64_FORMAT
+              "; put back the whole one, or a backup (weft catalogue restore)", folder, n);
+  return FALSE;
+}
+
 gboolean weft_audit_verify(const char *folder, guint64 *n, char **last, GError **error)
 {
   gboolean has = FALSE;
@@ -286,6 +315,7 @@ gboolean weft_audit_verify(const char *folder, guint64 *n, char **last, GError *
   g_autoptr(WeftDatabase) database = open_read(folder, error);
   g_autoptr(WeftStatement) statement =
       database ? weft_database_query(database, error, ROW_SQL "ORDER BY number", "") : NULL;
+  gint64 end = 0;
   *n = 0;
   if (!statement)
     return FALSE;
@@ -306,8 +336,11 @@ gboolean weft_audit_verify(const char *folder, guint64 *n, char **last, GError *
       return does_not_fit(folder, row.number, "has another content than its hash says", error);
     g_free(previous);
     previous = g_steal_pointer(&hash);
+    end = MAX(end, outbox);
     ++*n;
   }
+  if (!check_end(folder, end, *n, error))
+    return FALSE;
   if (last)
     *last = g_steal_pointer(&previous);
   return TRUE;

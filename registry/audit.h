@@ -33,8 +33,9 @@ gboolean weft_audit_each(const char *folder, guint n, WeftAuditEach each, void *
 /**
  * Checks numbers and hashes from the first row to the last. FALSE: error names
  * the first row that does not fit (WEFT_CATALOGUE_ERROR_CORRUPT). *n: rows
- * that fit; last: hash of the last of them (keep it elsewhere: a chain cut at
- * its end is still a chain); caller frees with g_free; may be NULL.
+ * that fit; last: hash of the last of them; caller frees with g_free; may be
+ * NULL. A chain cut at its end is found by what catalogue.db counted, unless
+ * that was changed too: keep the hash elsewhere.
  */
 gboolean weft_audit_verify(const char *folder, guint64 *n, char **last, GError **error);
 

@@ -235,7 +235,11 @@ static gboolean repair(WeftRegistrar *registrar, gboolean sweep, GError **error)
   g_autoptr(GPtrArray) orphans = weft_registrar_orphans(registrar, lost, error);
   if (!orphans)
     return FALSE;
-  for (guint i = 0; i < orphans->len; i++)
+  /* Beside a catalogue.db that was older than the trail they may be what a newer one named: only gc removes them. */
+  gboolean replaced = FALSE;
+  if (orphans->len && !weft_audit_replaced(registrar->audit, &replaced, error))
+    return FALSE;
+  for (guint i = 0; i < orphans->len && !replaced; i++)
     if (!weft_store_remove(registrar->folder, g_ptr_array_index(orphans, i), error))
       return FALSE;
   return (lost->len == 0 || weft_registrar_transact(registrar, record_lost, lost, error)) &&

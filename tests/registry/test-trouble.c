@@ -235,6 +235,29 @@ static void test_trouble_damage(Fixture *f, gconstpointer unused)
   check(f, "W catalogue restore b %", 4, "", "a catalogue is there; with --force it is moved aside");
 }
 
+/* The trail is still a chain, and misses rows that catalogue.db counted. */
+static void test_trouble_cut_trail(Fixture *f, gconstpointer unused)
+{
+  run(f, "W plugin install % @/test-pass.so; cp mine/audit.db short");
+  run(f, "W plugin install % @/test-fault.so; W plugin disable % pass; W audit verify %");
+  g_assert_cmpint(f->code, ==, 0);
+  check(f, "rm -f mine/audit.db-*; cp short mine/audit.db; W audit verify %", 1, "", "was cut at its end");
+  check(f, "W catalogue check %", 1, "", "was cut at its end");
+}
+
+/* Whoever puts an older catalogue.db back loses no file of the store, and is told. */
+static void test_trouble_older_catalogue(Fixture *f, gconstpointer unused)
+{
+  run(f, "W plugin install % @/test-pass.so; cp mine/catalogue.db older");
+  run(f, "W plugin install % @/test-fault.so; cp mine/catalogue.db newer");
+  run(f, "rm -f mine/catalogue.db-*; cp older mine/catalogue.db; W plugin disable % pass; W plugin enable % pass");
+  g_assert_cmpint(f->code, ==, 0);
+  check(f, "W audit list %", 0, "catalogue-replaced", "");
+  check(f, "W catalogue check %", 1, "", "1 files of the store are named by no row");
+  check(f, "rm -f mine/catalogue.db-*; cp newer mine/catalogue.db; W plugin verify --quick % fault", 0, "1 of 1 plugins", "");
+  check(f, "rm -f mine/catalogue.db-*; cp older mine/catalogue.db; W plugin gc % && W catalogue check %", 0, "sound", "");
+}
+
 static void test_trouble_damaged_backup(Fixture *f, gconstpointer unused)
 {
   run(f, "W plugin install % @/test-pass.so; W catalogue backup b %");
@@ -418,6 +441,8 @@ int main(int argc, char **argv)
   ADD("link-to-a-changing-file", test_trouble_link_to_a_changing_file);
   ADD("links-in-the-catalogue", test_trouble_links_in_the_catalogue);
   ADD("damage", test_trouble_damage);
+  ADD("cut-trail", test_trouble_cut_trail);
+  ADD("older-catalogue", test_trouble_older_catalogue);
   ADD("damaged-backup", test_trouble_damaged_backup);
   ADD("changed-trail", test_trouble_changed_trail);
   ADD("remembers-crashes", test_trouble_remembers_crashes);
