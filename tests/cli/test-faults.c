@@ -28,6 +28,7 @@ static const Fault faults[] = {
 };
 
 static char *program, *work, *catalogue;
+static const char *plugin_file;
 
 static guint n_rounds(void)
 {
@@ -175,6 +176,29 @@ static void test_faults_run(void)
   }
 }
 
+/* A plugin that crashes at every request: one death a request, each told, and the catalogue says how often. */
+static void test_faults_in_a_row(void)
+{
+  enum { N = 30 };
+  g_autofree char *path = pipeline_file("segv"), *batch = g_build_filename(work, "row.jsonl", NULL);
+  g_autofree char *own = g_build_filename(work, "own", NULL), *out = NULL, *err = NULL, *shown = NULL, *none = NULL;
+  g_autoptr(GString) lines = g_string_new(NULL);
+  for (guint i = 0; i < N; i++)
+    g_string_append(lines, "{\"words\": \"!\"}\n");
+  g_assert_true(g_file_set_contents(batch, lines->str, -1, NULL));
+  const char *install[] = {"plugin", "install", "--catalogue", own, plugin_file, NULL};
+  const char *words[] = {"run", path, "--catalogue", own, "--batch", batch, "--clients", "1", NULL};
+  const char *show[] = {"plugin", "show", "fault", "--catalogue", own, NULL};
+  g_assert_cmpint(weft(install, &none, NULL), ==, 0);
+  g_assert_cmpint(weft(words, &out, &err), ==, 1);
+  g_auto(GStrv) answers = g_strsplit(g_strchomp(out), "\n", -1);
+  g_assert_cmpuint(g_strv_length(answers), ==, N);
+  for (guint i = 0; i < N; i++)
+    g_assert_nonnull(strstr(answers[i], faults[0].message));
+  g_assert_cmpint(weft(show, &shown, NULL), ==, 0);
+  g_assert_nonnull(strstr(shown, "30 calls in a process of its own, 30 crashes"));
+}
+
 /* In process an exit() ends everything; it must not look like an answer. */
 static void test_faults_exit_in_process(void)
 {
@@ -192,6 +216,7 @@ int main(int argc, char **argv)
   g_setenv("TSAN_OPTIONS", "handle_segv=0:handle_abort=0", TRUE);
   g_test_init(&argc, &argv, NULL);
   g_assert_cmpint(argc, ==, 2); /* the plugin */
+  plugin_file = argv[1];
   program = g_build_filename(g_getenv("G_TEST_BUILDDIR"), "core", "cli", "weft", NULL);
   work = g_dir_make_tmp("weft-faults-XXXXXX", NULL);
   catalogue = g_build_filename(work, "catalogue", NULL);
@@ -207,6 +232,7 @@ int main(int argc, char **argv)
       g_test_add_data_func(batch, &faults[i], test_faults_batch);
   }
   g_test_add_func("/faults/run", test_faults_run);
+  g_test_add_func("/faults/in-a-row", test_faults_in_a_row);
   g_test_add_func("/faults/exit-in-process", test_faults_exit_in_process);
   int code = g_test_run();
   remove = g_strdup_printf("rm -rf '%s'", work);
