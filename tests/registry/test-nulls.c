@@ -122,7 +122,8 @@ int main(int argc, char **argv)
   catalogue = g_build_filename(work, "catalogue", NULL);
   g_setenv("WEFT_CATALOGUE", catalogue, TRUE);
   shell("mkdir m && echo '{}' > m/config.json && head -c 1000 /dev/urandom > m/model.safetensors && echo a > a.txt && "
-        "printf 'weft: 1\\nname: p\\ninputs: {a: {type: bytes}}\\nnodes: {n: {use: plain@^1, in: a}}\\noutputs: {o: n}\\n' > p.yaml");
+        "printf 'weft: 1\\nname: p\\ninputs: {a: {type: bytes}}\\n"
+        "nodes: {n: {use: plain@^1, in: a}}\\noutputs: {o: n}\\n' > p.yaml");
   shell("%s plugin install %s && %s model add m && %s asset add a.txt --name a && cp -r catalogue sound", weft, plugin, weft, weft);
   g_test_add_func("/nulls/say-something", test_nulls_say_something);
   int code = g_test_run();
