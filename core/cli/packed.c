@@ -114,12 +114,10 @@ int weft_model_gc(const WeftArtifactOptions *options)
   g_autoptr(WeftArtifactRow) row =
       catalogue ? weft_artifact_find(catalogue, options->kind, parts[0] ? parts[0] : "", parts[0] ? parts[1] : NULL, &error)
                 : NULL;
-  gboolean ok = !word || row;
+  gboolean ok = word ? row != NULL : weft_catalogue_is_there(folder, &error);
   ok = ok && remove_files(row ? row->catalogue : folder, row ? row->digest : NULL, &n, &n_bytes, &error);
-  if (!ok) {
-    fprintf(stderr, "weft model: %s\n", error->message);
-    return word && !row ? WEFT_EXIT_FAILED : WEFT_EXIT_PIPELINE;
-  }
+  if (!ok)
+    return weft_command_refuse_error(options->command, catalogue && !row ? WEFT_EXIT_FAILED : WEFT_EXIT_PIPELINE, error);
   g_autofree char *size = g_format_size_full((guint64)n_bytes, G_FORMAT_SIZE_IEC_UNITS);
   if (options->json)
     printf("{\"files\": %u, \"bytes\": %" G_GINT64_FORMAT "}\n", n, n_bytes);
