@@ -6,7 +6,9 @@
 #define V_LANES 16
 #define V_TILE_ROWS 12
 #define V_TILE_VECTORS 2
+#ifndef V_KEEP /* a test that emulates this set needs none */
 #define V_KEEP(x) __asm__("" : "+v"(x))
+#endif
 
 typedef __m512 vf;
 typedef __mmask16 vmask;
