@@ -253,6 +253,26 @@ static guint graph_nodes(WeftRevision *revision)
   return n_graph;
 }
 
+static guint count_slots(WeftRevision *revision)
+{
+  guint n = 0, n_slots = 0;
+  const WeftRevisionNode *nodes = weft_revision_nodes(revision, &n);
+  for (guint i = 0; i < n; i++)
+    n_slots += nodes[i].slot_of != NULL;
+  return n_slots;
+}
+
+/* recorder: NULL: no longer. */
+static void trace(WeftRevision *revision, WeftRecorder *recorder)
+{
+  guint n = 0, slot = 0;
+  const WeftRevisionNode *nodes = weft_revision_nodes(revision, &n);
+  weft_graph_trace(weft_revision_graph(revision), recorder ? weft_recorder_take : NULL, recorder);
+  for (guint i = 0; i < n; i++)
+    if (nodes[i].slot_of)
+      weft_graph_trace(nodes[i].slot_graph, recorder ? weft_recorder_take_slot : NULL, recorder ? &recorder->slots[slot++] : NULL);
+}
+
 static int measure(Profile *p)
 {
   WeftRevision *revision = weft_session_revision(p->session);
@@ -260,7 +280,7 @@ static int measure(Profile *p)
   guint n_nodes = graph_nodes(revision);
   g_autofree struct weft_counters *before = g_new0(struct weft_counters, n_nodes + 1);
   g_autofree WeftHistogram *latency = g_new0(WeftHistogram, 1);
-  WeftRecorder *recorder = weft_recorder_new(n_nodes);
+  WeftRecorder *recorder = weft_recorder_new(n_nodes, count_slots(revision));
   p->most = WARM_REQUESTS * p->n_clients;
   gboolean started = run_clients(p, FALSE);
   for (guint i = 0; i < n_nodes; i++)
@@ -268,14 +288,14 @@ static int measure(Profile *p)
   p->most = p->for_ns ? G_MAXUINT64 : p->lines->len;
   p->latency = latency;
   atomic_store(&p->next, 0);
-  weft_graph_trace(graph, weft_recorder_take, recorder);
+  trace(revision, recorder);
   double cpu = cpu_seconds();
   gint64 begin_us = g_get_monotonic_time();
   p->end_us = p->for_ns ? begin_us + (gint64)(p->for_ns / 1000) : 0;
   started = started && run_clients(p, TRUE);
   WeftMeasurement m = {revision, recorder, latency, before, atomic_load(&p->n_done), atomic_load(&p->n_failed),
                        (double)(g_get_monotonic_time() - begin_us) / 1e6, cpu_seconds() - cpu};
-  weft_graph_trace(graph, NULL, NULL);
+  trace(revision, NULL);
   int code = started ? tell(p, &m)
                      : weft_command_usage_error(&weft_command_profile, "%" G_GUINT64_FORMAT " clients cannot be started: no "
                                                 "threads", p->n_clients);

@@ -38,11 +38,8 @@ static void add_batches(json_t *one, const struct weft_counters *now, const stru
                                               (json_int_t)now->n_items_largest, "sizes", sizes_of(now, before)));
 }
 
-static json_t *node_of(const WeftMeasurement *m, const WeftRevisionNode *node, double all_ns)
+static json_t *node_of(const WeftRevisionNode *node, const WeftNodeTimes *times, double all_ns)
 {
-  const WeftNodeTimes *times = &m->recorder->nodes[node->graph_node];
-  struct weft_counters now;
-  weft_graph_counters(weft_revision_graph(m->revision), node->graph_node, &now);
   double busy = (double)atomic_load(&times->busy_ns);
   json_t *one = json_pack("{s:s, s:s, s:s, s:s, s:s}", "node", node->name, "plugin", node->plugin, "version",
                           node->version, "kind", node->kind, "where", node->worker ? "worker" : "process");
@@ -53,8 +50,28 @@ static json_t *node_of(const WeftMeasurement *m, const WeftRevisionNode *node, d
   json_object_set_new(one, "ms", times_of(&times->busy));
   json_object_set_new(one, "queued_ms", times_of(&times->queued));
   json_object_set_new(one, "share", json_real(all_ns > 0 ? busy / all_ns : 0));
-  add_batches(one, &now, &m->before[node->graph_node]);
+  if (node->slot_of)
+    json_object_set_new(one, "slot_of", json_string(node->slot_of));
   return one;
+}
+
+/* The nodes of the graph, each with its slots behind it. */
+static void add_node(const WeftMeasurement *m, const WeftRevisionNode *node, double all_ns, json_t *list)
+{
+  guint n = 0, slot = m->recorder->n_nodes;
+  const WeftRevisionNode *nodes = weft_revision_nodes(m->revision, &n);
+  struct weft_counters now;
+  weft_graph_counters(weft_revision_graph(m->revision), node->graph_node, &now);
+  json_t *one = node_of(node, &m->recorder->nodes[node->graph_node], all_ns);
+  add_batches(one, &now, &m->before[node->graph_node]);
+  json_array_append_new(list, one);
+  for (guint i = 0; i < n; i++) {
+    if (!nodes[i].slot_of)
+      continue;
+    if (strcmp(nodes[i].slot_of, node->name) == 0)
+      json_array_append_new(list, node_of(&nodes[i], &m->recorder->nodes[slot], all_ns));
+    slot++;
+  }
 }
 
 static json_t *memory_of_process(const WeftMemoryUse *use)
@@ -100,7 +117,7 @@ json_t *weft_profile_report(const WeftMeasurement *m)
     all_ns += (double)atomic_load(&m->recorder->nodes[i].busy_ns);
   for (guint i = 0; i < n; i++)
     if (nodes[i].graph_node < m->recorder->n_nodes)
-      json_array_append_new(list, node_of(m, &nodes[i], all_ns));
+      add_node(m, &nodes[i], all_ns, list);
   guint64 n_events = atomic_load(&m->recorder->n_events);
   json_object_set_new(report, "schema", json_string("weft.profile/1"));
   json_object_set_new(report, "seconds", json_real(m->seconds));

@@ -3,11 +3,15 @@
 
 #include "timeline.h"
 
-WeftRecorder *weft_recorder_new(guint n_nodes)
+WeftRecorder *weft_recorder_new(guint n_nodes, guint n_slots)
 {
   WeftRecorder *recorder = g_new0(WeftRecorder, 1);
   recorder->n_nodes = n_nodes;
-  recorder->nodes = g_new0(WeftNodeTimes, n_nodes + 1);
+  recorder->n_slots = n_slots;
+  recorder->nodes = g_new0(WeftNodeTimes, n_nodes + n_slots + 1);
+  recorder->slots = g_new0(WeftSlotRecorder, n_slots + 1);
+  for (guint i = 0; i < n_slots; i++)
+    recorder->slots[i] = (WeftSlotRecorder){recorder, n_nodes + i};
   recorder->records = g_new0(WeftTraceRecord, WEFT_RECORDER_EVENTS);
   return recorder;
 }
@@ -17,6 +21,7 @@ void weft_recorder_free(WeftRecorder *recorder)
   if (!recorder)
     return;
   g_free(recorder->nodes);
+  g_free(recorder->slots);
   g_free(recorder->records);
   g_free(recorder);
 }
@@ -30,22 +35,32 @@ static guint this_thread(void)
   return number;
 }
 
-void weft_recorder_take(const struct weft_trace_event *event, void *data)
+static void add_times(WeftNodeTimes *node, const struct weft_trace_event *event)
 {
-  WeftRecorder *recorder = data;
   guint64 busy = event->t_end - event->t_begin;
-  guint64 at = atomic_fetch_add_explicit(&recorder->n_events, 1, memory_order_relaxed);
-  if (at < WEFT_RECORDER_EVENTS)
-    recorder->records[at] = (WeftTraceRecord){*event, this_thread()};
-  if (event->node >= recorder->n_nodes)
-    return;
-  WeftNodeTimes *node = &recorder->nodes[event->node];
   guint64 share = event->n_call_items > event->n_items ? busy * event->n_items / event->n_call_items : busy;
   weft_histogram_add(&node->busy, busy);
   weft_histogram_add(&node->queued, event->t_begin - event->t_queued);
   atomic_fetch_add_explicit(&node->n_items, event->n_items, memory_order_relaxed);
   atomic_fetch_add_explicit(&node->n_failed, event->n_failed, memory_order_relaxed);
   atomic_fetch_add_explicit(&node->busy_ns, share, memory_order_relaxed);
+}
+
+void weft_recorder_take_slot(const struct weft_trace_event *event, void *data)
+{
+  const WeftSlotRecorder *slot = data;
+  if (event->node == 0)
+    add_times(&slot->recorder->nodes[slot->index], event);
+}
+
+void weft_recorder_take(const struct weft_trace_event *event, void *data)
+{
+  WeftRecorder *recorder = data;
+  guint64 at = atomic_fetch_add_explicit(&recorder->n_events, 1, memory_order_relaxed);
+  if (at < WEFT_RECORDER_EVENTS)
+    recorder->records[at] = (WeftTraceRecord){*event, this_thread()};
+  if (event->node < recorder->n_nodes)
+    add_times(&recorder->nodes[event->node], event);
 }
 
 /* What a timeline is drawn of. */

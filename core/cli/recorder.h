@@ -26,18 +26,29 @@ typedef struct {
   guint thread; /**< that told it, from 1 on */
 } WeftTraceRecord;
 
+typedef struct WeftRecorder WeftRecorder;
+
+/** What a slot's own graph is traced with. */
 typedef struct {
-  guint n_nodes;
-  WeftNodeTimes *nodes;     /**< [n_nodes] by graph node */
+  WeftRecorder *recorder;
+  guint index;
+} WeftSlotRecorder;
+
+struct WeftRecorder {
+  guint n_nodes, n_slots;
+  WeftNodeTimes *nodes;     /**< [n_nodes + n_slots] by graph node, then of the slots in order of the revision's nodes */
+  WeftSlotRecorder *slots;  /**< [n_slots] */
   WeftTraceRecord *records; /**< [WEFT_RECORDER_EVENTS] */
   _Atomic guint64 n_events; /**< those beyond WEFT_RECORDER_EVENTS are in the histograms only */
-} WeftRecorder;
+};
 
 /** Caller frees with weft_recorder_free. */
-WeftRecorder *weft_recorder_new(guint n_nodes);
+WeftRecorder *weft_recorder_new(guint n_nodes, guint n_slots);
 void weft_recorder_free(WeftRecorder *recorder);
 /** A weft_trace; data: the recorder. Allocates nothing. [any helper, several at once] */
 void weft_recorder_take(const struct weft_trace_event *event, void *data);
+/** The same for the graph of a slot, whose calls are within those of its node; data: one of recorder->slots. */
+void weft_recorder_take_slot(const struct weft_trace_event *event, void *data);
 /**
  * The timeline as SVG: of window_ns from the first event on, or, with 0, as long as WEFT_TIMELINE_EVENTS of
  * them last. No frame is in flight. Caller frees with g_free.

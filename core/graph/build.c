@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Steps become instances, in process or in workers, and all of them one graph of the runtime. */
-#include "resolve.h"
+#include "slot-step.h"
 
 #include "module.h"
 #include "precision.h"
@@ -72,9 +72,12 @@ static gboolean create(WeftBuilder *builder, WeftStep *step, const struct weft_c
 {
   if (!load(step, setup))
     return FALSE;
-  guint64 n_before = weft_host_n_computing();
+  guint64 n_before = weft_host_n_computing() - builder->n_computing_slots;
   weft_status status = step->table->create(&setup->setup, config, &step->instance);
-  step->computes = weft_host_n_computing() != n_before;
+  guint64 n_asked = weft_host_n_computing() - builder->n_computing_slots - n_before;
+  step->computes = n_asked > 0;
+  if (step->parent) /* its node, in whose create this is, may compute nothing itself */
+    builder->n_computing_slots += n_asked;
   if (status != WEFT_OK) {
     step->instance = NULL;
     return weft_step_refused(setup, "create", status, setup->setup.message);
@@ -115,10 +118,11 @@ static gboolean activate(WeftBuilder *builder, WeftStep *step, struct weft_step_
   }
 }
 
-gboolean weft_step_build(WeftBuilder *builder, WeftStep *step)
+gboolean weft_step_create(WeftBuilder *builder, WeftStep *step)
 {
   struct weft_step_setup setup;
   weft_step_setup_init(&setup, builder, step);
+  weft_slots_offer(step, &setup.setup);
   g_autofree struct weft_port *inputs = config_inputs(builder, step);
   struct weft_config config = {
     .node_name = step->name, .parameters = step->parameters, .inputs = inputs,
@@ -127,8 +131,16 @@ gboolean weft_step_build(WeftBuilder *builder, WeftStep *step)
     config.model_digest = builder->revision->model_digests[step->node->model];
   if (step->node && step->node->model >= 0)
     config.precision = (guint32)builder->revision->precisions[step->node->model].runs;
-  gboolean ok = step->isolated ? spawn(builder, step, &config, &setup) : create(builder, step, &config, &setup);
-  return ok && weft_step_check_precision(builder, step) && activate(builder, step, &setup);
+  return step->isolated ? spawn(builder, step, &config, &setup) : create(builder, step, &config, &setup);
+}
+
+gboolean weft_step_build(WeftBuilder *builder, WeftStep *step)
+{
+  struct weft_step_setup setup;
+  weft_step_setup_init(&setup, builder, step);
+  weft_slots_offer(step, &setup.setup);
+  return weft_step_create(builder, step) && weft_step_check_precision(builder, step) && activate(builder, step, &setup) &&
+         weft_slots_check_made(builder, step);
 }
 
 void weft_step_clear(WeftStep *step)
@@ -138,6 +150,7 @@ void weft_step_clear(WeftStep *step)
       step->table->deactivate(step->instance);
     step->table->destroy(step->instance);
   }
+  weft_slots_clear(step);
   weft_worker_free(step->worker);
   g_clear_pointer(&step->bindings, g_array_unref);
   g_clear_pointer(&step->symbols, g_array_unref);
@@ -215,30 +228,37 @@ static void want(const WeftBuilder *builder, const WeftStep *step, const WeftBin
     values[weft_binding_value(builder, step, binding)].wanted = 1;
 }
 
-static void fill_node(const WeftBuilder *builder, const WeftStep *step, struct weft_graph_node *node)
+void weft_step_fill_node(const WeftBuilder *builder, const WeftStep *step, struct weft_graph_node *node)
 {
-  guint32 *inputs = weft_revision_new(builder->revision, guint32, step->bindings->len + 1);
   for (guint i = 0; i < step->bindings->len; i++) {
     const WeftBinding *binding = &g_array_index(step->bindings, WeftBinding, i);
-    inputs[i] = weft_binding_value(builder, step, binding);
     if (!binding->spec->variadic && !binding->spec->optional)
       node->required |= 1u << i;
   }
-  fill_states(builder, step, node);
   node->name = step->name;
   node->table = step->worker ? NULL : step->table;
   node->instance = step->instance;
   node->worker = step->worker;
-  node->inputs = inputs;
   node->n_inputs = step->bindings->len;
-  node->first_output = step->first_value;
   node->n_outputs = step->found->spec->outputs->len;
   node->parallel = step->found->spec->parallel;
-  node->pure = step->found->spec->pure;
+  node->pure = weft_step_is_pure(step);
   node->deadline_ns = step->node ? step->node->deadline_ns : 0;
   node->n_scratch_bytes = step->n_scratch_bytes;
   node->limits = step->limits;
+}
+
+static gboolean fill_node(WeftBuilder *builder, WeftStep *step, struct weft_runtime *runtime, struct weft_graph_node *node)
+{
+  guint32 *inputs = weft_revision_new(builder->revision, guint32, step->bindings->len + 1);
+  weft_step_fill_node(builder, step, node);
+  for (guint i = 0; i < step->bindings->len; i++)
+    inputs[i] = weft_binding_value(builder, step, &g_array_index(step->bindings, WeftBinding, i));
+  node->inputs = inputs;
+  node->first_output = step->first_value;
+  fill_states(builder, step, node);
   weft_step_fill_policy(builder, step, node);
+  return weft_slots_fill(builder, step, runtime, node);
 }
 
 static void fill_values(const WeftBuilder *builder, struct weft_graph_value *values)
@@ -283,9 +303,12 @@ gboolean weft_graph_build(WeftBuilder *builder, struct weft_runtime *runtime)
   struct weft_graph_node *nodes = weft_revision_new(revision, struct weft_graph_node, pipeline->n_steps + 1);
   revision->graph_nodes = nodes;
   fill_values(builder, values);
-  for (guint i = 0; i < pipeline->n_steps; i++)
-    if (!revision->steps[revision->order[i]].live)
-      fill_node(builder, &revision->steps[revision->order[i]], &nodes[revision->steps[revision->order[i]].graph_node]);
+  for (guint i = 0; i < pipeline->n_steps; i++) {
+    WeftStep *step = &revision->steps[revision->order[i]];
+    if (!step->live && !fill_node(builder, step, runtime, &nodes[step->graph_node]))
+      return FALSE;
+  }
+  weft_slots_describe(revision);
   struct weft_graph_spec spec = {.values = values, .nodes = nodes, .n_values = n_values,
                                  .n_inputs = revision->n_graph_inputs, .n_nodes = n_nodes,
                                  .n_items_max = builder->n_items_max};

@@ -2,6 +2,7 @@
 /* What a revision tells of itself: inputs, outputs, nodes, weights, and the digest over all that decides an answer. */
 #include "live-decl.h"
 #include "precision.h"
+#include "slot-step.h"
 
 #include <string.h>
 
@@ -21,7 +22,7 @@ static const char *const *source_names(WeftBuilder *builder, const WeftStep *ste
 {
   WeftRevision *revision = builder->revision;
   const char **names = weft_revision_new(revision, const char *, step->bindings->len + 1);
-  for (guint i = 0; step->node && i < step->bindings->len; i++) {
+  for (guint i = 0; step->node && !step->parent && i < step->bindings->len; i++) {
     const WeftBinding *binding = &g_array_index(step->bindings, WeftBinding, i);
     const WeftStep *source = &revision->steps[binding->step];
     const char *port = source->offers[binding->output].port.name;
@@ -42,7 +43,8 @@ static void describe_node(WeftBuilder *builder, const WeftStep *step, WeftRevisi
   node->version = step->found->row->version;
   node->kind = step->found->spec->kind;
   node->sha256 = step->found->row->sha256;
-  node->graph_node = step->graph_node;
+  node->graph_node = step->parent ? G_MAXUINT : step->graph_node;
+  node->slot_of = step->parent ? step->parent->name : NULL;
   if (step->node && step->node->model >= 0) {
     node->model = weft_model_label(builder->revision, (guint)step->node->model);
     node->model_digest = builder->revision->model_digests[step->node->model];
@@ -146,7 +148,8 @@ static void add_step(WeftBuilder *builder, GString *text, const WeftStep *step, 
     g_snprintf(step->found->number, sizeof step->found->number, "%u", ++builder->n_digested);
     weft_digest_line(text, "plugin", node->plugin, node->version, node->sha256, NULL);
   }
-  weft_digest_line(text, "node", node->name, step->found->number, node->model_digest ? node->model_digest : "", deadline, NULL);
+  weft_digest_line(text, step->parent ? "slot" : "node", node->name, step->found->number,
+                   node->model_digest ? node->model_digest : "", deadline, NULL);
   const WeftModelPrecision *precision = node->precision ? &builder->revision->precisions[step->node->model] : NULL;
   if (precision && (precision->said > 0 || precision->runs > 0))
     weft_digest_line(text, "precision", precision->said < 0 ? node->precision : weft_precision_name(precision->said), NULL);
@@ -160,6 +163,8 @@ static void add_step(WeftBuilder *builder, GString *text, const WeftStep *step, 
   for (guint i = 0; i < node->n_assets; i++)
     weft_digest_line(text, "asset", node->assets[i].param, node->assets[i].digest, NULL);
   weft_policy_digest(builder, step, text);
+  if (step->node && step->node->select_key)
+    weft_digest_line(text, "select", step->node->select_key, step->node->select_required ? "required" : "", NULL);
   for (guint i = 0; node->inputs[i]; i++) {
     const WeftBinding *binding = &g_array_index(step->bindings, WeftBinding, i);
     weft_digest_line(text, "in", binding->key ? binding->key : binding->spec->name, node->inputs[i], NULL);
@@ -184,6 +189,10 @@ static char *digest(WeftBuilder *builder)
     weft_digest_line(text, "require", pipeline->require_at->text, NULL);
   for (guint s = 0; s < pipeline->n_steps; s++)
     add_step(builder, text, &revision->steps[s], &revision->nodes[s]);
+  guint n = pipeline->n_steps;
+  for (guint s = 0; s < pipeline->n_steps; s++)
+    for (guint i = 0; i < revision->steps[s].n_slots; i++)
+      add_step(builder, text, &revision->steps[s].slots[i], &revision->nodes[n++]);
   for (guint i = 0; i < pipeline->outputs->len; i++) {
     const WeftStep *step = &revision->steps[weft_reference_at(pipeline->outputs, i)->step];
     weft_digest_line(text, "output", revision->outputs[i].name, step->name, revision->outputs[i].port->name, NULL);
@@ -197,7 +206,7 @@ void weft_revision_describe(WeftBuilder *builder)
   WeftRevision *revision = builder->revision;
   revision->inputs = weft_revision_new(revision, WeftRevisionInput, pipeline->inputs->len + 1);
   revision->outputs = weft_revision_new(revision, WeftRevisionOutput, pipeline->outputs->len + 1);
-  revision->nodes = weft_revision_new(revision, WeftRevisionNode, pipeline->n_steps + 1);
+  revision->nodes = weft_revision_new(revision, WeftRevisionNode, pipeline->n_steps + weft_slots_count(revision) + 1);
   for (guint i = 0; i < pipeline->inputs->len; i++) {
     const WeftInput *input = weft_input_at(pipeline, i);
     revision->inputs[i] = (WeftRevisionInput){input->name, input->type, input->optional};
@@ -213,6 +222,10 @@ void weft_revision_describe(WeftBuilder *builder)
     describe_explain(builder, &revision->steps[s]);
     describe_filter(builder, &revision->steps[s]);
   }
+  guint n = pipeline->n_steps;
+  for (guint s = 0; s < pipeline->n_steps; s++)
+    for (guint i = 0; i < revision->steps[s].n_slots; i++)
+      describe_node(builder, &revision->steps[s].slots[i], &revision->nodes[n++]);
   weft_live_describe(builder);
   revision->digest = digest(builder);
 }

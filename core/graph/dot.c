@@ -2,6 +2,8 @@
 /* A pipeline as a picture: graphviz, from left to right. */
 #include "precision.h"
 
+#include <string.h>
+
 static void append_quoted(GString *dot, const char *text)
 {
   g_string_append_c(dot, '"');
@@ -58,13 +60,32 @@ static const char *port_of(const WeftReference *reference, const WeftRevision *r
   return step ? step->offers[weft_main_output(step->found->spec)].port.name : "main";
 }
 
-/* Of the model of node i, where it is not f32. */
-static const char *precision_of(const WeftPipeline *pipeline, const WeftRevision *revision, guint i)
+/* Of a model, where it is not f32. */
+static const char *precision_of(const WeftPipeline *pipeline, const WeftRevision *revision, int model)
 {
-  int model = weft_node_at(pipeline, i)->model;
   int precision = model < 0 ? 0 : revision ? revision->precisions[model].runs
                                                             : weft_model_at(pipeline, model)->precision;
   return precision > 0 ? weft_precision_name(precision) : NULL;
+}
+
+/* A plugin that a node calls itself hangs on it by a dotted line. */
+static void append_slot(GString *dot, const WeftPipeline *pipeline, const WeftRevision *revision, const WeftNodeDecl *slot,
+                        const WeftStep *step)
+{
+  const char *precision = precision_of(pipeline, revision, slot->model);
+  const char *model = slot->model >= 0 ? weft_model_at(pipeline, slot->model)->path : NULL;
+  const char *use = slot->use_at ? slot->use_at->text : "";
+  g_autofree char *label = g_strdup_printf("%s\n%s%s%s%s%s%s", slot->slot, step ? step->found->label : use, model ? "\n" : "",
+                                           model ? model : "", precision ? ", " : "", precision ? precision : "",
+                                           step && step->isolated ? "\nisolated" : "");
+  g_autofree char *node = g_strndup(slot->name, strlen(slot->name) - strlen(slot->slot) - 1);
+  g_autofree char *from = g_strconcat("s:", node, NULL), *to = g_strconcat("s:", slot->name, NULL);
+  append_box(dot, "s:", slot->name, label, step && step->isolated ? ", shape=component, style=dashed" : ", shape=component");
+  g_string_append(dot, "    ");
+  append_quoted(dot, from);
+  g_string_append(dot, " -> ");
+  append_quoted(dot, to);
+  g_string_append(dot, " [style=dotted, dir=none];\n");
 }
 
 static void append_steps(GString *dot, const WeftPipeline *pipeline, const WeftRevision *revision)
@@ -81,12 +102,14 @@ static void append_steps(GString *dot, const WeftPipeline *pipeline, const WeftR
     const WeftNodeDecl *node = weft_node_at(pipeline, i);
     const WeftStep *step = revision ? &revision->steps[pipeline->inputs->len + i] : NULL;
     const char *model = node->model >= 0 ? weft_model_at(pipeline, node->model)->path : NULL;
-    const char *precision = precision_of(pipeline, revision, i);
+    const char *precision = precision_of(pipeline, revision, node->model);
     g_autofree char *label = g_strdup_printf("%s\n%s%s%s%s%s%s", node->name, step ? step->found->label : node->use_at->text,
                                              model ? "\n" : "", model ? model : "", precision ? ", " : "",
                                              precision ? precision : "",
                                              step && step->isolated ? "\nisolated" : "");
     append_box(dot, "s:", node->name, label, step && step->isolated ? ", shape=box, style=dashed" : ", shape=box");
+    for (guint k = 0; node->slots && k < node->slots->len; k++)
+      append_slot(dot, pipeline, revision, &g_array_index(node->slots, WeftNodeDecl, k), step ? &step->slots[k] : NULL);
   }
   g_string_append(dot, "  }\n  subgraph cluster_outputs {\n    label=\"outputs\"; style=rounded; color=gray;\n");
   for (guint i = 0; i < pipeline->outputs->len; i++)

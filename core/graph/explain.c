@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A revision in words: where each piece comes from, why this version, where it runs, what each edge carries. */
 #include "precision.h"
+#include "slot-step.h"
 #include "yamlprint.h"
 
 #include <string.h>
@@ -33,7 +34,8 @@ static void say_reader(GString *out, const WeftStep *step)
 
 static void say_place(GString *out, const WeftStep *step)
 {
-  const char *why = step->node && step->node->has_isolate ? "the file or the option says so"
+  const char *why = step->n_slots                             ? "it calls its slots itself"
+                    : step->node && step->node->has_isolate ? "the file or the option says so"
                     : step->isolated                      ? "the plugin did not come with Weft, or it blocks"
                                                           : "the plugin came with Weft";
   g_string_append_printf(out, "  runs      %s: %s\n", step->isolated ? "in a process of its own" : "in this process", why);
@@ -63,6 +65,12 @@ static void say_edges(GString *out, const WeftRevision *revision, const WeftStep
 {
   for (guint i = 0; i < step->bindings->len; i++) {
     const WeftBinding *binding = &g_array_index(step->bindings, WeftBinding, i);
+    if (binding->given) {
+      g_string_append_printf(out, "  in        %s <- %s: ", binding->spec->name, step->parent->name);
+      append_port(out, &binding->given->port);
+      g_string_append_c(out, '\n');
+      continue;
+    }
     if (!binding->reference) {
       g_string_append(out, "  in        the bytes of the request\n");
       continue;
@@ -92,7 +100,7 @@ static void say_params(GString *out, const WeftStep *step)
 
 static void say_policies(GString *out, const WeftStep *step)
 {
-  static const char *const keys[] = {"when", "deadline", "batch", "on_missing", "on_error", "on_verdict"};
+  static const char *const keys[] = {"when", "select", "deadline", "batch", "on_missing", "on_error", "on_verdict"};
   for (guint i = 0; step->node && step->node->map && i < G_N_ELEMENTS(keys); i++) {
     const WeftYaml *value = weft_yaml_get(step->node->map, keys[i]);
     g_autofree char *flow = value ? weft_yaml_flow(value) : NULL;
@@ -134,7 +142,7 @@ static void say_assets(GString *out, const WeftStep *step)
 static void say_step(GString *out, const WeftRevision *revision, WeftCatalogue *catalogue, const WeftStep *step)
 {
   const WeftPipeline *pipeline = revision->pipeline;
-  g_string_append_printf(out, "%s %s\n", step->input ? "input" : "node", step->name);
+  g_string_append_printf(out, "%s %s\n", step->input ? "input" : step->parent ? "slot" : "node", step->name);
   for (guint i = 0; i < pipeline->inlined->len; i++) {
     const WeftInlined *inlined = pipeline->inlined->pdata[i];
     gsize n = strlen(inlined->node);
@@ -154,6 +162,16 @@ static void say_step(GString *out, const WeftRevision *revision, WeftCatalogue *
   say_policies(out, step);
 }
 
+/* And its slots. */
+static void say_steps(GString *out, const WeftRevision *revision, WeftCatalogue *catalogue, const WeftStep *step)
+{
+  say_step(out, revision, catalogue, step);
+  for (guint i = 0; i < step->n_slots; i++) {
+    g_string_append_c(out, '\n');
+    say_step(out, revision, catalogue, &step->slots[i]);
+  }
+}
+
 static char *unknown_node(const WeftPipeline *pipeline, const char *node)
 {
   g_autofree gpointer *names = g_hash_table_get_keys_as_array(pipeline->steps, NULL);
@@ -166,14 +184,15 @@ char *weft_revision_explain_text(const WeftRevision *revision, WeftCatalogue *ca
 {
   const WeftPipeline *pipeline = revision->pipeline;
   guint found = node ? GPOINTER_TO_UINT(g_hash_table_lookup(pipeline->steps, node)) : 0;
-  if (node && !found) {
+  const WeftStep *slot = node && !found ? weft_slot_find(revision, node) : NULL;
+  if (node && !found && !slot) {
     g_autofree char *message = unknown_node(pipeline, node);
     g_set_error_literal(error, WEFT_ERROR, WEFT_BAD_INPUT, message);
     return NULL;
   }
   GString *out = g_string_new(NULL);
-  if (found) {
-    say_step(out, revision, catalogue, &revision->steps[found - 1]);
+  if (found || slot) {
+    say_steps(out, revision, catalogue, slot ? slot : &revision->steps[found - 1]);
     return g_string_free(out, FALSE);
   }
   g_string_append_printf(out, "pipeline %s, revision %.12s\n", pipeline->name, revision->digest);
@@ -184,7 +203,7 @@ char *weft_revision_explain_text(const WeftRevision *revision, WeftCatalogue *ca
                            weft_context_at(pipeline, i)->required ? "required" : "optional");
   for (guint s = 0; s < pipeline->n_steps; s++) {
     g_string_append_c(out, '\n');
-    say_step(out, revision, catalogue, &revision->steps[s]);
+    say_steps(out, revision, catalogue, &revision->steps[s]);
   }
   g_string_append_c(out, '\n');
   for (guint i = 0; i < pipeline->outputs->len; i++) {

@@ -50,7 +50,7 @@ static json_t *wiring(const WeftStep *step, const WeftRevisionNode *node)
 /* The words of the file, in one form. */
 static json_t *policies(const WeftNodeDecl *decl)
 {
-  static const char *const keys[] = {"when", "deadline", "batch", "on_missing", "on_error", "on_verdict"};
+  static const char *const keys[] = {"when", "select", "deadline", "batch", "on_missing", "on_error", "on_verdict"};
   json_t *object = json_object();
   for (guint i = 0; decl->map && i < G_N_ELEMENTS(keys); i++) {
     const WeftYaml *value = weft_yaml_get(decl->map, keys[i]);
@@ -92,12 +92,29 @@ static json_t *node_facts(const WeftStep *step, const WeftRevisionNode *node, co
     if (precision)
       json_object_set_new(object, "precision", text(weft_precision_name(precision->said < 0 ? precision->runs : precision->said)));
   }
-  json_object_set_new(object, "in", wiring(step, node));
+  if (!step->parent)
+    json_object_set_new(object, "in", wiring(step, node));
   json_object_set_new(object, "params", parameters(step));
   if (node->n_assets)
     json_object_set_new(object, "assets", assets(node));
-  json_object_set_new(object, "policies", policies(step->node));
+  if (!step->parent)
+    json_object_set_new(object, "policies", policies(step->node));
   json_object_set_new(object, "isolated", json_boolean(node->isolated));
+  return object;
+}
+
+/* The slots of a node stand behind all steps, in order of their nodes. */
+static json_t *slots_facts(const WeftRevision *revision, const WeftStep *step)
+{
+  json_t *object = json_object();
+  guint n = revision->pipeline->n_steps;
+  for (const WeftStep *before = revision->steps; before < step; before++)
+    n += before->n_slots;
+  for (guint i = 0; i < step->n_slots; i++) {
+    const WeftRevisionNode *node = &revision->nodes[n + i];
+    const WeftModelPrecision *precision = node->precision ? &revision->precisions[step->slots[i].node->model] : NULL;
+    json_object_set_new(object, step->slots[i].node->slot, node_facts(&step->slots[i], node, precision));
+  }
   return object;
 }
 
@@ -118,8 +135,10 @@ static json_t *steps(const WeftRevision *revision, gboolean inputs)
     const WeftStep *step = &revision->steps[s];
     const WeftRevisionNode *node = &revision->nodes[s];
     const WeftModelPrecision *precision = node->precision ? &revision->precisions[step->node->model] : NULL;
-    json_object_set_new(object, node->name, inputs ? input_facts(weft_input_at(pipeline, s), step, node)
-                                                   : node_facts(step, node, precision));
+    json_t *facts = inputs ? input_facts(weft_input_at(pipeline, s), step, node) : node_facts(step, node, precision);
+    if (step->n_slots)
+      json_object_set_new(facts, "slots", slots_facts(revision, step));
+    json_object_set_new(object, node->name, facts);
   }
   return object;
 }
@@ -198,7 +217,7 @@ static GPtrArray *keys_of(const json_t *before, const json_t *after)
   return keys;
 }
 
-/* Facts nest four deep. */
+/* Facts nest six deep. */
 static void compare(json_t *changes, const char *path, const json_t *before, const json_t *after)
 {
   if (before && after && json_equal(before, after))

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Filters: their ports, and that nothing acts before they have judged. */
-#include "resolve.h"
+#include "slot-step.h"
 
 #include <string.h>
 
@@ -12,7 +12,7 @@ gboolean weft_step_is_filter(const WeftStep *step)
 /* A reader only turns bytes into tensors, whatever its manifest leaves unsaid. */
 gboolean weft_step_has_effects(const WeftStep *step)
 {
-  return step->node && step->found && !step->found->spec->pure;
+  return step->node && step->found && !weft_step_is_pure(step);
 }
 
 gboolean weft_step_check_filter(WeftBuilder *builder, const WeftStep *step)

@@ -56,6 +56,8 @@ static gboolean check_policies(const Inliner *inliner, const Sub *sub)
     const char *key;
     const WeftYaml *at;
   } keys[] = {{"model", node->model_at},
+              {"slots", node->slots_at},
+              {"select", node->select_at},
               {"deadline", node->deadline_ns ? node->use_at : NULL},
               {"batch", policy ? policy->batch_at : NULL},
               {"on_missing", policy && policy->on_missing && policy->on_missing->len
@@ -259,21 +261,42 @@ static void add_when(const Inliner *inliner, const Sub *sub, WeftNodeDecl *node)
              node->name, WEFT_CONDITION_MAX_OPS);
 }
 
+/* What calls slots is isolated by its slots. */
+static void take_isolate(const Sub *sub, WeftNodeDecl *node)
+{
+  if (!sub->outer.has_isolate)
+    return;
+  for (guint i = 0; node->slots && i < node->slots->len; i++) {
+    WeftNodeDecl *slot = &g_array_index(node->slots, WeftNodeDecl, i);
+    slot->has_isolate = TRUE;
+    slot->isolate = sub->outer.isolate;
+  }
+  if (node->slots && sub->outer.isolate)
+    return;
+  node->has_isolate = TRUE;
+  node->isolate = sub->outer.isolate;
+}
+
+/* The names of a node and of what it names, as the outer file sees them. */
+static void rename_node(const Inliner *inliner, const Sub *sub, WeftNodeDecl *node, guint n_models)
+{
+  node->name = keep(inliner->pipeline, g_strconcat(sub->name, "/", node->name, NULL));
+  node->scope = node->scope ? keep(inliner->pipeline, g_strconcat(sub->name, "/", node->scope, NULL)) : sub->name;
+  if (node->model >= 0)
+    node->model += (int)n_models;
+  for (guint i = 0; node->slots && i < node->slots->len; i++)
+    rename_node(inliner, sub, &g_array_index(node->slots, WeftNodeDecl, i), n_models);
+}
+
 static gboolean take_node(const Inliner *inliner, Sub *sub, WeftNodeDecl *from, guint n_models, guint n_assets)
 {
   WeftNodeDecl node = *from;
   gboolean ok = TRUE;
   memset(from, 0, sizeof *from); /* what it owned is the file's now */
-  node.name = keep(inliner->pipeline, g_strconcat(sub->name, "/", node.name, NULL));
-  node.scope = node.scope ? keep(inliner->pipeline, g_strconcat(sub->name, "/", node.scope, NULL)) : sub->name;
-  if (node.model >= 0)
-    node.model += (int)n_models;
+  rename_node(inliner, sub, &node, n_models);
   for (guint k = 0; k < weft_node_n_sources(&node); k++)
     ok = rename_reference(inliner, sub, weft_node_source(&node, k)) && ok;
-  if (sub->outer.has_isolate) {
-    node.has_isolate = TRUE;
-    node.isolate = sub->outer.isolate;
-  }
+  take_isolate(sub, &node);
   if (node.policy)
     offset_assets(node.policy, n_assets);
   if (node.policy && node.policy->when)

@@ -9,6 +9,7 @@ void weft_node_clear(gpointer data)
 {
   WeftNodeDecl *node = data;
   g_clear_pointer(&node->in, g_array_unref);
+  g_clear_pointer(&node->slots, g_array_unref);
   weft_policy_free(node->policy);
 }
 
@@ -97,35 +98,42 @@ static void take_policy(WeftReader *reader, WeftNodeDecl *node, const WeftYaml *
   }
 }
 
+void weft_read_node_plugin(WeftReader *reader, WeftNodeDecl *node)
+{
+  const WeftYaml *part;
+  if ((part = weft_yaml_get(node->map, "use")))
+    take_use(reader, node, part);
+  else if (!node->unsure)
+    weft_diagnostic_at(weft_diagnostic_hint(weft_fault(reader->diagnostics, node->at, "missing-key", "no plugin is named"),
+                                            "such as use: vit@^1"), node->name, NULL);
+  if ((part = weft_yaml_get(node->map, "model")))
+    take_model_of(reader, node, part);
+  if ((part = weft_yaml_get(node->map, "params")) && weft_read_map(reader, part, node->name, "params", "{beam: 4}"))
+    node->params_at = part;
+  node->unsure = node->unsure || (part && (!node->params_at || part->unsure));
+  if ((part = weft_yaml_get(node->map, "isolate"))) {
+    node->isolate_at = part;
+    node->has_isolate = weft_read_bool(reader, part, node->name, "isolate", &node->isolate);
+  }
+}
+
 void weft_read_node(WeftReader *reader, const WeftYaml *key, const WeftYaml *value)
 {
   static const char *const known[] = {"use", "model", "in", "params", "isolate", "deadline", "when", "batch",
-                                      "on_missing", "on_error", "on_verdict", NULL};
-  static const char *const later[] = {"slots", "select", NULL};
+                                      "on_missing", "on_error", "on_verdict", "slots", "select", NULL};
+  static const char *const later[] = {NULL};
   WeftNodeDecl node = {.name = key->text, .at = key, .map = value, .model = -1, .in = weft_references_new()};
   const WeftYaml *part;
   weft_read_name(reader, key, "a node");
   node.unsure = !weft_read_map(reader, value, key->text, "a node", "{use: vit@^1, in: picture}");
   if (!node.unsure) {
     node.unsure = !weft_read_keys(reader, value, "a node", node.name, known, later);
-    if ((part = weft_yaml_get(value, "use")))
-      take_use(reader, &node, part);
-    else if (!node.unsure)
-      weft_diagnostic_at(weft_diagnostic_hint(weft_fault(reader->diagnostics, key, "missing-key", "no plugin is named"),
-                                              "such as use: vit@^1"), node.name, NULL);
-    if ((part = weft_yaml_get(value, "model")))
-      take_model_of(reader, &node, part);
+    weft_read_node_plugin(reader, &node);
     if ((part = weft_yaml_get(value, "in")))
       take_in(reader, &node, part);
-    if ((part = weft_yaml_get(value, "params")) && weft_read_map(reader, part, node.name, "params", "{beam: 4}"))
-      node.params_at = part;
-    node.unsure = node.unsure || (part && (!node.params_at || part->unsure));
-    if ((part = weft_yaml_get(value, "isolate"))) {
-      node.isolate_at = part;
-      node.has_isolate = weft_read_bool(reader, part, node.name, "isolate", &node.isolate);
-    }
     if ((part = weft_yaml_get(value, "deadline")))
       take_deadline(reader, &node, part);
+    weft_read_slots(reader, &node);
     take_policy(reader, &node, value);
   }
   g_array_append_val(reader->pipeline->nodes, node);

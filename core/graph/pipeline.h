@@ -66,7 +66,7 @@ typedef struct {
 } WeftReference;
 
 typedef struct {
-  const char *name;
+  const char *name;                 /* of a slot: NODE/SLOT */
   const WeftYaml *at;               /* the name */
   const char *plugin;               /* NULL: missing (reported) */
   const char *range;                /* of versions, or NULL */
@@ -81,6 +81,11 @@ typedef struct {
   gboolean unsure;                  /* a key or value is not known (reported): what seems to be missing may be meant */
   guint64 deadline_ns;              /* 0: none */
   WeftNodePolicy *policy;           /* NULL: none of its keys is given */
+  GArray *slots;                    /* of WeftNodeDecl: plugins that it calls itself; NULL: not given */
+  const WeftYaml *slots_at, *select_at;
+  const char *slot;                 /* of a slot: its key; otherwise NULL */
+  const char *select_key;           /* of the context; NULL: the node chooses (or reported) */
+  gboolean select_required;
 } WeftNodeDecl;
 
 /** A pipeline that was inlined where a node stood. */

@@ -65,5 +65,10 @@ void weft_read_asset(WeftReader *reader, const WeftYaml *key, const WeftYaml *va
 /** node.c: one entry under `nodes`, appended to the pipeline's. */
 void weft_read_node(WeftReader *reader, const WeftYaml *key, const WeftYaml *value);
 void weft_node_clear(gpointer node);
+/** What nodes and slots have alike, of the map that stands under the name: use, model, params, isolate. */
+void weft_read_node_plugin(WeftReader *reader, WeftNodeDecl *node);
+
+/** slots-read.c: `slots` and `select` of a node. */
+void weft_read_slots(WeftReader *reader, WeftNodeDecl *node);
 
 #endif

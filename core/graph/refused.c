@@ -4,7 +4,7 @@
  * (host->takes), it is an edge that does not fit as any other: both sides, and
  * what would fit.
  */
-#include "resolve.h"
+#include "slot-step.h"
 
 #include <string.h>
 
@@ -74,7 +74,7 @@ static WeftDiagnostic *fault_at_edge(const struct weft_step_setup *self, const c
   const WeftStep *step = self->step;
   const WeftBinding *binding = &g_array_index(step->bindings, WeftBinding, self->refused_input);
   if (!self->taken) {
-    const WeftYaml *at = binding->reference ? binding->reference->at : step->input->type_at;
+    const WeftYaml *at = binding->reference ? binding->reference->at : step->node ? step->node->use_at : step->input->type_at;
     return weft_diagnostic_at(weft_fault(self->builder->diagnostics, at, what, "%s", problem), step->name,
                               binding->key ? binding->key : binding->spec->name);
   }
@@ -107,6 +107,8 @@ gboolean weft_step_refused(const struct weft_step_setup *self, const char *what,
     "internal error", "contract broken"};
   const WeftStep *step = self->step;
   const char *why = *message ? message : status >= 0 && status < WEFT_N_STATUS ? status_names[status] : "unknown status";
+  if (weft_slots_told(step)) /* what it says follows from that */
+    return FALSE;
   g_autofree char *problem = g_strdup_printf("%s: %s", step->found->label, why);
   WeftDiagnostic *fault;
   if (self->refused_input >= 0 && strcmp(what, "create") == 0) {

@@ -3,6 +3,7 @@
 #include "resolve.h"
 
 #include "live-decl.h"
+#include "slot-step.h"
 
 #include <string.h>
 
@@ -168,7 +169,7 @@ static gboolean check_kind(WeftBuilder *builder, const WeftStep *step)
   return FALSE;
 }
 
-static gboolean check_model(WeftBuilder *builder, WeftStep *step)
+gboolean weft_step_check_model(WeftBuilder *builder, WeftStep *step)
 {
   const WeftPluginSpec *spec = step->found->spec;
   const WeftNodeDecl *node = step->node;
@@ -203,8 +204,10 @@ static gboolean resolve_node(WeftBuilder *builder, WeftStep *step)
     return FALSE;
   }
   step->found = found;
-  if (check_kind(builder, step))
+  if (step->parent || check_kind(builder, step)) { /* of a slot it is for its node to say */
+    weft_slots_resolve(builder, step);
     return TRUE;
+  }
   step->found = NULL;
   return FALSE;
 }
@@ -223,9 +226,10 @@ gboolean weft_step_check(WeftBuilder *builder, WeftStep *step)
 {
   if (step->input)
     return weft_step_take_params(builder, step) && weft_step_bind(builder, step);
-  gboolean ok = check_model(builder, step) && !step->node->unsure;
+  gboolean ok = weft_step_check_model(builder, step) && !step->node->unsure;
   ok = weft_step_take_params(builder, step) && ok;
   ok = weft_step_check_filter(builder, step) && ok;
+  ok = weft_slots_check(builder, step) && ok;
   gboolean bound = weft_step_bind(builder, step);
   return weft_step_check_policy(builder, step, bound) && bound && ok;
 }
@@ -281,6 +285,11 @@ static gboolean isolate_listed(WeftBuilder *builder, const char *name, WeftStep 
     steps[step - 1].isolated = TRUE;
     return TRUE;
   }
+  WeftStep *slot = weft_slot_find(builder->revision, name);
+  if (slot) {
+    slot->isolated = TRUE;
+    return TRUE;
+  }
   WeftDiagnostic *fault = weft_diagnostics_add(builder->diagnostics, "isolate", 0, 0,
                                                "--isolate names \"%s\", which is no node or input here", name);
   g_autofree gpointer *names = g_hash_table_get_keys_as_array(builder->pipeline->steps, NULL);
@@ -301,7 +310,7 @@ static void isolate_by_file(WeftStep *step)
     step->isolated = !step->found->row->bundled || step->found->spec->blocking;
 }
 
-gboolean weft_steps_isolate(WeftBuilder *builder)
+static gboolean isolate_all(WeftBuilder *builder)
 {
   const char *option = builder->options->isolate;
   WeftStep *steps = builder->revision->steps;
@@ -319,4 +328,12 @@ gboolean weft_steps_isolate(WeftBuilder *builder)
       steps[s].isolated = strcmp(option, "all") == 0;
   }
   return TRUE;
+}
+
+gboolean weft_steps_isolate(WeftBuilder *builder)
+{
+  gboolean ok = isolate_all(builder);
+  for (guint s = 0; s < builder->pipeline->n_steps; s++)
+    weft_slots_isolate(builder, &builder->revision->steps[s]);
+  return ok;
 }

@@ -35,6 +35,8 @@ typedef struct {
   gint64 per_item, fixed; /* rows of one call <= per_item * items + fixed */
 } WeftOffer;
 
+typedef struct WeftStep WeftStep;
+
 /** One bound input of a step. */
 typedef struct {
   const WeftPortSpec *spec;
@@ -42,6 +44,7 @@ typedef struct {
   const WeftReference *reference; /* companions: that of their base; NULL: the bytes behind a reader */
   guint step, output;             /* whence; not of a reader */
   gboolean state;                 /* of the step itself, at the session's item before; reference is NULL */
+  const WeftOffer *given;         /* of a slot: what its node calls it with; reference is NULL */
 } WeftBinding;
 
 /** A named dim of a plugin's manifest. */
@@ -51,7 +54,7 @@ typedef struct {
   const char *port; /* that said it */
 } WeftSymbol;
 
-typedef struct {
+struct WeftStep {
   const char *name;
   const WeftNodeDecl *node;          /* NULL: a reader */
   const WeftInput *input;            /* NULL: a node */
@@ -72,7 +75,12 @@ typedef struct {
   GArray *assets;                    /* of WeftRevisionAsset: of its parameters; NULL: none */
   struct weft_condition condition;   /* n_steps 0: none */
   guint graph_node, first_value;
-} WeftStep;
+  WeftStep *slots;                   /* [n_slots] plugins that it calls itself; steps of no graph but their own */
+  guint n_slots;
+  const WeftStep *parent;            /* of a slot: whose it is */
+  struct weft_graph *slot_graph;     /* of a slot: made when it runs */
+  gboolean told;                     /* of a slot: it cannot be made, and that is reported */
+};
 
 /** At which precision the products of a model run. */
 typedef struct {
@@ -126,6 +134,7 @@ typedef struct {
   WeftDiagnostics *diagnostics;
   guint n_items_max;
   guint n_digested;                  /* plugins in the digest so far */
+  guint64 n_computing_slots;         /* of weft_host_n_computing, those that slots asked for */
 } WeftBuilder;
 
 /** n things of that type, zero, that live as long as the revision. */
@@ -138,6 +147,8 @@ char *weft_revision_text(WeftRevision *revision, const char *text);
  * First the plugins of all steps, then what the manifests of both sides say.
  */
 gboolean weft_step_resolve(WeftBuilder *builder, WeftStep *step);
+/** Its model is what its plugin needs. */
+gboolean weft_step_check_model(WeftBuilder *builder, WeftStep *step);
 /** Model, parameters and inputs of a step whose plugin is found. */
 gboolean weft_step_check(WeftBuilder *builder, WeftStep *step);
 gboolean weft_step_take_params(WeftBuilder *builder, WeftStep *step);
@@ -237,6 +248,10 @@ void weft_advice_clear(GPtrArray *converters);
 
 /* build.c: create, ports, activate; and the graph of all steps. */
 gboolean weft_step_build(WeftBuilder *builder, WeftStep *step);
+/** create and ports, in process or in a worker. */
+gboolean weft_step_create(WeftBuilder *builder, WeftStep *step);
+/** Everything of the node that a graph is made of, but its place among others and its policies. */
+void weft_step_fill_node(const WeftBuilder *builder, const WeftStep *step, struct weft_graph_node *node);
 gboolean weft_graph_build(WeftBuilder *builder, struct weft_runtime *runtime);
 /** The `u8, ragged` bytes that a request brings. */
 extern const struct weft_port weft_bytes_port;
@@ -248,6 +263,7 @@ guint weft_binding_value(const WeftBuilder *builder, const WeftStep *step, const
 /* resource.c: answers host->resource_open from the folder of the step's model. */
 struct weft_step_setup {
   struct weft_setup setup; /* first */
+  struct weft_setup_slots slots;
   WeftBuilder *builder;
   const WeftStep *step;
   int refused_input;       /* of the last host->takes; -1: none */

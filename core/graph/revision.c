@@ -3,6 +3,7 @@
 
 #include "live-decl.h"
 #include "precision.h"
+#include "slot-step.h"
 #include <string.h>
 
 char *weft_revision_text(WeftRevision *revision, const char *text)
@@ -228,7 +229,7 @@ guint64 weft_revision_window_deadline_ns(const WeftRevision *revision)
 
 const WeftRevisionNode *weft_revision_nodes(const WeftRevision *revision, guint *n)
 {
-  *n = revision->pipeline->n_steps;
+  *n = revision->pipeline->n_steps + weft_slots_count(revision);
   return revision->nodes;
 }
 

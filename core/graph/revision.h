@@ -121,7 +121,7 @@ typedef struct {
 
 typedef struct {
   const char *name, *plugin, *version, *kind, *sha256;
-  guint graph_node;             /**< index in the graph, for weft_frame_node_ns; G_MAXUINT: a source, which is none */
+  guint graph_node;             /**< index in the graph, for weft_frame_node_ns; G_MAXUINT: a source or a slot, which are none */
   const char *model, *model_digest; /**< NULL without a model */
   const char *precision;        /**< that its products run at; NULL without a model, or where it computes by itself */
   guint precision_number;       /**< WEFT_PRECISION_* of it */
@@ -130,6 +130,9 @@ typedef struct {
   gboolean isolated;
   const struct weft_worker *worker; /**< whose process it is in; NULL: in this one */
   const char *const *inputs;    /**< references as resolved, "see.tokens", NULL-terminated */
+  const char *slot_of;          /**< of a slot: the node that calls it, which stands before it; its own name is NODE/SLOT,
+                                     graph_node G_MAXUINT. Otherwise NULL */
+  struct weft_graph *slot_graph; /**< of a slot: its own graph of one node, for its counters; NULL without a runtime */
 } WeftRevisionNode;
 
 /** A key under `context`, in file order. */
@@ -197,6 +200,7 @@ const WeftRevisionInput *weft_revision_inputs(const WeftRevision *revision, guin
 const WeftRevisionOutput *weft_revision_outputs(const WeftRevision *revision, guint *n);
 const WeftRevisionWeights *weft_revision_weights(const WeftRevision *revision, guint *n);
 const WeftRevisionExplain *weft_revision_explain(const WeftRevision *revision, guint *n);
+/** Steps of the file in its order, then the slots of its nodes. */
 const WeftRevisionNode *weft_revision_nodes(const WeftRevision *revision, guint *n);
 const WeftRevisionSource *weft_revision_sources(const WeftRevision *revision, guint *n);
 const WeftRevisionSink *weft_revision_sinks(const WeftRevision *revision, guint *n);

@@ -15,6 +15,8 @@ const char *weft_port_attribute(const struct weft_port *port, const char *key)
 
 const WeftOffer *weft_binding_offer(const WeftBuilder *builder, const WeftBinding *binding)
 {
+  if (binding->given)
+    return binding->given;
   const WeftOffer *offers = binding->reference || binding->state ? builder->revision->steps[binding->step].offers : NULL;
   return offers ? &offers[binding->output] : NULL;
 }
@@ -33,19 +35,25 @@ const char *weft_port_spec_attribute(const WeftPortSpec *spec, const char *key)
 WeftDiagnostic *weft_edge_fault(WeftBuilder *builder, const WeftStep *step, const WeftBinding *binding,
                                 const struct weft_port *port, const char *code, const char *problem)
 {
-  const WeftYaml *at = binding->reference ? binding->reference->at : step->input->type_at;
+  const WeftYaml *at = binding->reference ? binding->reference->at
+                       : step->node       ? step->node->use_at
+                                          : step->input->type_at;
   WeftDiagnostic *fault = weft_fault(builder->diagnostics, at, code, "%s", problem);
   weft_diagnostic_at(fault, step->name, binding->key ? binding->key : binding->spec->name);
-  const WeftStep *source = binding->reference ? &builder->revision->steps[binding->step] : NULL;
+  const WeftStep *source = binding->given ? step->parent
+                           : binding->reference ? &builder->revision->steps[binding->step] : NULL;
   weft_diagnostic_offers(fault, weft_port_text(port, source ? source->name : NULL, source ? source->found->label : NULL),
                          weft_port_spec_text(binding->spec, binding->key, step->name, step->found->label));
-  weft_advise(builder, step, binding, port, fault);
+  if (!binding->given)
+    weft_advise(builder, step, binding, port, fault);
   return fault;
 }
 
 /* What the source is called in the file: "see.tokens". */
-static char *source_label(const WeftBuilder *builder, const WeftBinding *binding)
+static char *source_label(const WeftBuilder *builder, const WeftStep *step, const WeftBinding *binding)
 {
+  if (binding->given)
+    return g_strdup_printf("\"%s\" (%s)", step->parent->name, step->parent->found->label);
   if (!binding->reference)
     return g_strdup("the bytes of the input");
   const WeftStep *source = &builder->revision->steps[binding->step];
@@ -61,7 +69,7 @@ static gboolean check_attributes(WeftBuilder *builder, const WeftStep *step, con
     const char *given = weft_port_attribute(port, wanted->key);
     if (!given || strcmp(given, wanted->value) == 0)
       continue;
-    g_autofree char *source = source_label(builder, binding);
+    g_autofree char *source = source_label(builder, step, binding);
     g_autofree char *one = weft_shorten(wanted->value), *other = weft_shorten(given);
     g_autofree char *problem = g_strdup_printf("%s takes %s \"%s\", %s gives %s \"%s\"", step->found->label,
                                                wanted->key, one, source, wanted->key, other);
@@ -124,7 +132,7 @@ const char *weft_edge_difference(const WeftPortSpec *spec, const struct weft_por
 static gboolean shape_fault(WeftBuilder *builder, const WeftStep *step, const WeftBinding *binding,
                             const struct weft_port *port)
 {
-  g_autofree char *source = source_label(builder, binding), *takes = NULL, *gives = NULL;
+  g_autofree char *source = source_label(builder, step, binding), *takes = NULL, *gives = NULL;
   const char *code = shape_difference(binding->spec, port, &takes, &gives);
   g_autofree char *problem = g_strdup_printf("%s takes %s, %s gives %s", step->found->label, takes, source, gives);
   weft_edge_fault(builder, step, binding, port, code, problem);
@@ -160,7 +168,7 @@ static gboolean check_symbol(WeftBuilder *builder, WeftStep *step, const WeftBin
   }
   if (symbol->size == port->dims[d])
     return TRUE;
-  g_autofree char *source = source_label(builder, binding);
+  g_autofree char *source = source_label(builder, step, binding);
   g_autofree char *problem =
       g_strdup_printf("%s gives %s = %" G_GINT64_FORMAT ", but port \"%s\" has %s = %" G_GINT64_FORMAT ", and %s needs "
                       "them equal", source, name, port->dims[d], symbol->port, name, symbol->size, step->found->label);
@@ -232,7 +240,7 @@ gboolean weft_step_unify(WeftBuilder *builder, WeftStep *step)
     const WeftOffer *offer = weft_binding_offer(builder, binding);
     if (offer)
       ok = check_edge(builder, step, binding, &offer->port, offer->concrete) && ok;
-    else if (!binding->reference)
+    else if (!binding->reference && !binding->given)
       ok = check_edge(builder, step, binding, &weft_bytes_port, TRUE) && ok;
     else
       ok = FALSE; /* its source was not resolved: reported there */

@@ -160,6 +160,8 @@ static const void *host_get_extension(const char *id)
       return offers[i].table;
   if (strcmp(id, WEFT_DERIVED_ID) == 0)
     return weft_derived_table();
+  if (strcmp(id, WEFT_SLOTS_ID) == 0)
+    return weft_slots_table();
   return finder ? finder(finder_data, id) : NULL;
 }
 

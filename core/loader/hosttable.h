@@ -9,6 +9,7 @@
 #define WEFT_CORE_HOSTTABLE_H
 
 #include <weft/derived.h>
+#include <weft/slots.h>
 
 /** One set-up in progress. Clear it with `= {0}` and fill in the resolver. */
 struct weft_setup {
@@ -27,6 +28,17 @@ struct weft_setup {
   /** Answers keep of weft.derived; NULL: nothing is kept. */
   int (*derived_keep)(struct weft_setup *setup, const struct weft_derived_key *key, const void *bytes,
                       struct weft_resource *out);
+  const struct weft_setup_slots *slots; /**< NULL: the node has none */
+};
+
+/** Answers weft_slots during a set-up. */
+struct weft_setup_slots {
+  uint32_t n;
+  int is_selected;
+  weft_status (*describe)(struct weft_setup *setup, uint32_t slot, struct weft_slot *out);
+  weft_status (*create)(struct weft_setup *setup, uint32_t slot, const struct weft_port *inputs, uint32_t n_inputs,
+                        struct weft_ports *out);
+  weft_status (*activate)(struct weft_setup *setup, uint32_t slot, const struct weft_limits *limits);
 };
 
 #define WEFT_ALL_ITEMS UINT32_MAX
@@ -38,10 +50,16 @@ struct weft_call_host {
                const char *message);
   /** Answers host->output_reserve. */
   weft_status (*reserve)(struct weft_call_host *self, const struct weft_call *call, uint32_t output, int64_t n_rows);
+  /** Answer weft_slots.call and .message; NULL: there are no slots. */
+  weft_status (*call_slot)(struct weft_call_host *self, const struct weft_call *call, uint32_t slot,
+                           struct weft_slot_call *slot_call);
+  const char *(*slot_message)(struct weft_call_host *self, uint32_t slot, uint32_t item);
 };
 
 /** The table. Shared, lives as long as the process. [any thread] */
 const struct weft_host *weft_host_table(void);
+/** weft.slots/1, which every process offers. */
+const struct weft_slots *weft_slots_table(void);
 
 /**
  * Offers an extension (weft.pool/1, weft.compute/1) to plugins loaded from now on; NULL takes it away.

@@ -6,6 +6,7 @@
 #include "version.h"
 
 #include <string.h>
+#include <weft/slots.h>
 #include <weft/source.h>
 
 G_DEFINE_QUARK(weft-error-quark, weft_error)
@@ -46,6 +47,7 @@ static void plugin_free(gpointer data)
   g_free(plugin->determinism);
   g_strfreev(plugin->resources);
   g_strfreev(plugin->grants);
+  g_free(plugin->slot_kind);
   g_free(plugin);
 }
 
@@ -191,6 +193,30 @@ static gboolean parse_manners(WeftJson *json, const json_t *object, WeftPluginSp
   return TRUE;
 }
 
+/* slots.h: of which kind, how many, who chooses. */
+static gboolean parse_slots(WeftJson *json, const json_t *object, WeftPluginSpec *plugin)
+{
+  static const char *const keys[] = {"kind", "min", "max", "select"};
+  static const char *const of[] = {WEFT_KIND_EXPERT, WEFT_KIND_ENCODER, WEFT_KIND_FUSION, WEFT_KIND_HEAD,
+                                   WEFT_KIND_TRANSFORM};
+  static const char *const selects[] = {"optional", "required", "none"};
+  guint kind = 0, select = WEFT_SELECT_OPTIONAL;
+  gint64 min = 1, max = WEFT_SLOTS_MAX;
+  gsize mark = weft_mjson_enter(json, "slots");
+  if (!weft_mjson_object(json, object, keys, G_N_ELEMENTS(keys)) || !weft_mjson_required(json, object, "kind") ||
+      !weft_mjson_word(json, object, "kind", of, G_N_ELEMENTS(of), &kind) ||
+      !weft_mjson_int(json, object, "min", 0, WEFT_SLOTS_MAX, &min) ||
+      !weft_mjson_int(json, object, "max", MAX(min, 1), WEFT_SLOTS_MAX, &max) ||
+      !weft_mjson_word(json, object, "select", selects, G_N_ELEMENTS(selects), &select))
+    return FALSE;
+  plugin->slot_kind = g_strdup(of[kind]);
+  plugin->slots_min = (guint)min;
+  plugin->slots_max = (guint)max;
+  plugin->slot_select = (WeftSlotSelect)select;
+  weft_mjson_leave(json, mark);
+  return TRUE;
+}
+
 /* source.h: rows or texts, their times, the state. */
 static gboolean check_source(WeftJson *json, const WeftPluginSpec *plugin)
 {
@@ -215,6 +241,8 @@ static gboolean check_kind(WeftJson *json, const json_t *object, const WeftPlugi
   gboolean compute = strcmp(plugin->kind, WEFT_KIND_COMPUTE) == 0;
   if (reader && !plugin->reads_type)
     return weft_mjson_required(json, object, "reads");
+  if (plugin->slot_kind && (reader || compute || strcmp(plugin->kind, WEFT_KIND_SOURCE) == 0))
+    return weft_mjson_fail(json, "a plugin of kind %s has no slots", plugin->kind);
   if (!reader && plugin->reads_type)
     return weft_mjson_fail(json, "only a reader has \"reads\"; this is of kind %s", plugin->kind);
   if (compute && (plugin->inputs->len || plugin->outputs->len))
@@ -230,7 +258,7 @@ static gboolean parse_plugin(WeftJson *json, const json_t *object, WeftPluginSpe
 {
   static const char *const keys[] = {"id", "kind", "summary", "model", "inputs", "outputs", "params", "reads",
                                      "determinism", "pure", "parallel", "blocking", "fork_safe", "resources",
-                                     "grants"};
+                                     "grants", "slots"};
   guint kind = 0;
   if (!weft_mjson_object(json, object, keys, G_N_ELEMENTS(keys)) || !weft_mjson_required(json, object, "id") ||
       !weft_mjson_string(json, object, "id", WEFT_MANIFEST_MAX_NAME, &plugin->id))
@@ -247,8 +275,9 @@ static gboolean parse_plugin(WeftJson *json, const json_t *object, WeftPluginSpe
       !weft_manifest_check_terms(json, plugin) || !weft_manifest_check_states(json, plugin) ||
       !weft_manifest_parse_params(json, object, plugin->params) || !parse_manners(json, object, plugin))
     return FALSE;
-  const json_t *reads = json_object_get(object, "reads");
-  return (!reads || parse_reads(json, reads, plugin)) && check_kind(json, object, plugin);
+  const json_t *reads = json_object_get(object, "reads"), *slots = json_object_get(object, "slots");
+  return (!slots || parse_slots(json, slots, plugin)) && (!reads || parse_reads(json, reads, plugin)) &&
+         check_kind(json, object, plugin);
 }
 
 static gboolean parse_plugins(WeftJson *json, const json_t *root, WeftManifest *manifest)

@@ -50,6 +50,9 @@ typedef struct {
   char **choices;                 /**< NULL-terminated, or NULL */
 } WeftParamSpec;
 
+/** Who chooses among the slots: the pipeline may say `select`, must, or must not. */
+typedef enum { WEFT_SELECT_OPTIONAL, WEFT_SELECT_REQUIRED, WEFT_SELECT_NONE } WeftSlotSelect;
+
 typedef enum { WEFT_MODEL_NONE, WEFT_MODEL_OPTIONAL, WEFT_MODEL_REQUIRED } WeftModelNeed;
 
 typedef struct {
@@ -67,6 +70,9 @@ typedef struct {
   char *determinism;
   gboolean pure, parallel, blocking, fork_safe;
   char **resources, **grants;
+  char *slot_kind;                /**< it calls plugins of this kind itself; NULL: none */
+  guint slots_min, slots_max;     /**< how many of them */
+  WeftSlotSelect slot_select;
 } WeftPluginSpec;
 
 typedef struct {

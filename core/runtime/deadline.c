@@ -5,6 +5,7 @@
  * drops flagged items at the next node boundary.
  */
 #include "policy.h"
+#include "slots.h"
 #include "worker.h"
 
 /* A worker that does not answer a cancelled call within that time is killed. */
@@ -173,6 +174,7 @@ void weft_frame_cancel(struct weft_frame *frame, uint32_t item)
   int in_flight = frame->flights || atomic_load(&frame->direct);
   pthread_mutex_unlock(&frame->lock);
   weft_batch_cancel(frame);
+  weft_slots_tell(frame);
   /* Without a thread for the timer a worker that ignores the word ends by its own means. */
   if (in_flight)
     weft_frame_arm(frame);

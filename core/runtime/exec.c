@@ -5,6 +5,7 @@
  */
 #include "policy.h"
 #include "ring.h"
+#include "slots.h"
 #include "worker.h"
 
 #include <stdarg.h>
@@ -117,6 +118,8 @@ struct exec *weft_exec_new(struct weft_frame *frame, uint32_t index)
 {
   struct node *node = &frame->graph->nodes[index];
   uint32_t n = select_items(frame, node);
+  if (node->flags & NODE_SLOTS)
+    n = weft_slots_require(frame, node, n);
   struct exec *exec = weft_region_alloc(frame->arena, sizeof *exec);
   if (!exec) {
     fail_all(NULL, frame, index, WEFT_NO_MEMORY, no_room);
@@ -314,6 +317,8 @@ int weft_exec_run_parts(struct exec *exec)
     }
     weft_frame_call_begins(frame, exec, part);
     part->status = exec->node->process(exec->node->instance, &part->call);
+    if (frame->held)
+      weft_slots_end(frame);
     int expired = weft_frame_call_ends(frame);
     if (weft_fp_get() != WEFT_FP_DEFAULT)
       weft_frame_restore_fp(frame, exec->index);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A frame's memory, and what is asked of a frame that is done. */
 #include "policy.h"
+#include "slots.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -123,6 +124,7 @@ struct weft_frame *weft_frame_new(struct weft_graph *graph)
   frame->timer.fire = weft_frame_expire;
   pthread_mutex_init(&frame->lock, NULL);
   pthread_cond_init(&frame->cond, NULL);
+  pthread_cond_init(&frame->told, NULL);
   if (!reserve_rooms(frame, graph)) {
     weft_frame_free(frame);
     return NULL;
@@ -136,7 +138,7 @@ struct weft_frame *weft_frame_new(struct weft_graph *graph)
   }
   frame->scratch = weft_region_alloc(frame->arena, graph->n_scratch_bytes);
   frame->arena_start = frame->arena->used;
-  frame->fast.host = (struct weft_call_host){weft_call_fail, weft_call_reserve};
+  frame->fast.host = (struct weft_call_host){weft_call_fail, weft_call_reserve, weft_slot_call, weft_slot_message};
   frame->fast.frame = frame;
   frame->call = (struct weft_call){.items = frame->items,
                                    .item_status = frame->call_status,
@@ -156,6 +158,7 @@ void weft_frame_free(struct weft_frame *frame)
   }
   weft_region_free(frame->arena);
   weft_region_free(frame->rooms);
+  pthread_cond_destroy(&frame->told);
   pthread_cond_destroy(&frame->cond);
   pthread_mutex_destroy(&frame->lock);
   weft_mem_free(frame);

@@ -84,6 +84,8 @@ static weft_status check_spec(const struct weft_graph_spec *spec, char *message)
       return policy;
     if (!node->worker && (!node->table || !node->table->process))
       return refuse(message, "node '%s' has neither a worker nor a table", node->name);
+    if (node->worker && node->slots)
+      return refuse(message, "node '%s' is isolated and has slots: only what runs in this process can call them", node->name);
     next += node->n_outputs;
   }
   if (next != spec->n_values)
@@ -165,7 +167,9 @@ static void set_node(struct weft_graph *graph, uint32_t i, uint32_t index, uint3
     to->flags |= NODE_LIMITED;
   if (from->is_filter)
     to->flags |= NODE_MARKS;
-  int simple = !(to->flags & (NODE_MARKS | NODE_ISOLATED | NODE_LIMITED | NODE_DEADLINE)) && from->n_inputs &&
+  if (from->slots)
+    to->flags |= NODE_SLOTS;
+  int simple = !(to->flags & (NODE_MARKS | NODE_ISOLATED | NODE_LIMITED | NODE_DEADLINE | NODE_SLOTS)) && from->n_inputs &&
                !from->batching.wait_ns;
   for (uint32_t k = 0; k < from->n_outputs; k++) {
     const struct value *value = &graph->values[from->first_output + k];

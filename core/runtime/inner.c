@@ -39,7 +39,8 @@ weft_status weft_graph_new_inner(struct weft_graph *outer, const struct node *no
                                          .first_output = from->n_inputs, .n_outputs = from->n_outputs,
                                          .required = from->required, .parallel = from->parallel, .pure = from->pure,
                                          .deadline_ns = from->deadline_ns, .n_scratch_bytes = from->n_scratch_bytes,
-                                         .limits = from->limits, .is_filter = from->is_filter};
+                                         .limits = from->limits, .is_filter = from->is_filter,
+                                         .slots = from->slots};
   struct weft_graph_spec spec = {.values = inner->values, .nodes = &inner->node, .n_values = n_values,
                                  .n_inputs = from->n_inputs, .n_nodes = 1, .n_items_max = n_items_max,
                                  .n_frames_max = UINT32_MAX};

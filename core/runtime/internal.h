@@ -37,6 +37,7 @@ enum { NODE_TODO, NODE_WAITING, NODE_DONE };
 #define NODE_FILTER 256u
 #define NODE_EFFECTS 512u /* runs after every filter of the graph */
 #define NODE_STATE 1024u
+#define NODE_SLOTS 4096u /* it calls other plugins itself */
 #define NODE_MARKS 2048u /* its first output is filled before the call, so that it can be seen whether it was written */
 
 /* Why an item is to be dropped. */
@@ -230,6 +231,16 @@ struct weft_frame {
   uint8_t *late_live;
   struct weft_pool_job late_job;
   struct frame_policy *policy; /* NULL: no node has one */
+  /* slots.c: what slots have answered to the node that is running, and the call of one in progress. */
+  struct weft_frame *held, *held_next;
+  struct weft_frame *nested; /* under the lock, with n_telling */
+  uint32_t n_telling;
+  pthread_cond_t told;
+  char *slot_problem;
+  /* Of a frame that is such a call: items of the outer frame, and what is answered. */
+  uint32_t *outer_items;
+  weft_status *slot_status;
+  const struct weft_tensor **slot_outputs;
 };
 
 /* frame.c */

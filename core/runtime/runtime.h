@@ -17,6 +17,7 @@
 
 struct weft_worker;
 struct weft_condition; /* condition.h */
+struct weft_graph_slots; /* slots.h */
 
 /** Frames of one graph at once, unless its spec says otherwise. */
 #define WEFT_FRAMES_MAX 1024u
@@ -93,6 +94,7 @@ struct weft_graph_node {
   struct weft_batching batching;
   const struct weft_state_port *states;     /**< [n_states], borrowed */
   uint32_t n_states;
+  const struct weft_graph_slots *slots;     /**< plugins that it calls itself, borrowed; NULL: none. Not of a worker */
 };
 
 /** Of one graph: sessions whose last values are kept; the least recently used one leaves for a new one. */

@@ -44,7 +44,7 @@ weft_status weft_frame_take(struct weft_graph *graph, struct weft_frame **out)
 static void set_item(struct weft_frame *frame, const struct weft_request *request, uint32_t i)
 {
   frame->items[i] = (struct weft_item){.seed = request->seed, .stream = request->stream, .context = request->context,
-                                       .chunk_flags = request->chunk_flags, .time_ns = request->time_ns};
+                                       .chunk_flags = request->chunk_flags, .slot = -1, .time_ns = request->time_ns};
   frame->absences[i] = request->absences;
   frame->status[i] = request->status;
   frame->live[i] = request->status == WEFT_OK;

@@ -5,6 +5,7 @@
  * the rows of its items are gathered.
  */
 #include "policy.h"
+#include "slots.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -127,7 +128,9 @@ weft_status weft_part_inputs(struct exec *exec, struct part *part)
   call->inputs = frame->inputs + node->first_input;
   for (uint32_t k = 0; k < node->n_inputs; k++)
     whole &= frame->value_state[ids[k]] != VALUE_ABSENT;
-  if (!exec->items && part->first == 0 && part->n == frame->n_items) {
+  const struct weft_graph_slots *slots = node->spec->slots;
+  int selects = slots && slots->select_key;
+  if (!selects && !exec->items && part->first == 0 && part->n == frame->n_items) {
     call->items = frame->items;
   } else {
     struct weft_item *items = weft_region_alloc(frame->arena, part->n * sizeof *items);
@@ -135,6 +138,8 @@ weft_status weft_part_inputs(struct exec *exec, struct part *part)
       return WEFT_NO_MEMORY;
     for (uint32_t j = 0; j < part->n; j++)
       items[j] = frame->items[frame_item(exec, part, j)];
+    for (uint32_t j = 0; selects && j < part->n; j++)
+      items[j].slot = weft_slots_choose(slots, &items[j]);
     call->items = items;
   }
   if (whole && !part->gather)

@@ -171,11 +171,15 @@ static json_t *node_of(const WeftRevisionNode *node, struct weft_frame *frame, c
   if (node->n_assets)
     json_object_set(one, "assets", assets);
   json_decref(assets);
+  json_object_set_new(one, "isolated", json_boolean(node->isolated));
+  if (node->slot_of) { /* its node called it, or did not: its time is in the node's */
+    json_object_set_new(one, "slot_of", json_string(node->slot_of));
+    return one;
+  }
   json_t *from = json_array();
   for (guint i = 0; node->inputs && node->inputs[i]; i++)
     json_array_append_new(from, json_string(node->inputs[i]));
   json_object_set_new(one, "from", from);
-  json_object_set_new(one, "isolated", json_boolean(node->isolated));
   gboolean called = !how || strcmp(how, "ran") == 0 || strcmp(how, "failed") == 0;
   json_object_set_new(one, "ran", json_boolean(ns != 0 && called));
   if (!called)

@@ -116,7 +116,7 @@ static void post_items(struct weft_ring_host *ring, struct cursor *cursor, const
       last_at = put_context(ring, cursor, last);
     }
     struct weft_wire_item wire = {item->seed, item->stream, item->context ? last_at : 0, item->chunk_flags,
-                                  item->adapter_set, item->time_ns};
+                                  item->slot, item->time_ns};
     if (!cursor->full)
       put(ring, at + i * sizeof wire, &wire, sizeof wire);
   }

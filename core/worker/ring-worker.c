@@ -206,7 +206,7 @@ static void build_items(struct weft_ring_worker *ring)
     ring->items[i].stream = wire[i].stream;
     ring->items[i].context = wire[i].context ? context : NULL;
     ring->items[i].chunk_flags = wire[i].chunk_flags;
-    ring->items[i].adapter_set = wire[i].adapter_set;
+    ring->items[i].slot = wire[i].slot;
     ring->items[i].time_ns = wire[i].time_ns;
   }
 }

@@ -78,7 +78,8 @@ struct weft_ring_out {
 /** One item, in `in`; context: offset of a struct weft_wire_context. */
 struct weft_wire_item {
   uint64_t seed, stream, context;
-  uint32_t chunk_flags, adapter_set;
+  uint32_t chunk_flags;
+  int32_t slot;
   uint64_t time_ns;
 };
 

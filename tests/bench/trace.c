@@ -36,7 +36,7 @@ static int measure(const struct bench_pipeline *b, const char *name, const char 
 {
   g_autofree struct weft_request *request = bench_requests(b, input, &value, 1);
   struct load_arm arms[2] = {arm_of(b, request), arm_of(b, request)};
-  WeftRecorder *recorder = weft_recorder_new(64);
+  WeftRecorder *recorder = weft_recorder_new(64, 0);
   int ok = load_expect(b->graph, &arms[0]) && load_expect(b->graph, &arms[1]) && load_run(b->graph, &arms[0], 1, TURN_S);
   arms[0].n_samples = arms[0].n_done = 0;
   arms[0].seconds = 0;

@@ -33,7 +33,7 @@ for tag, words, first in (
     Core.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", re.compile(f"^(?:{words})$"), list(first))
 
 # What a structure can say; the other errors are of meaning.
-STRUCTURAL = re.compile(r"(a node|a pipeline|model \"[^\"]+\"|input \"[^\"]+\"|a source|a sink|batch|on_verdict) has no key|"
+STRUCTURAL = re.compile(r"(a node|a slot|select|a pipeline|model \"[^\"]+\"|input \"[^\"]+\"|a source|a sink|batch|on_verdict) has no key|"
                         r"the key \"[a-z]+\" is missing|is a map, found|is true or false, found|has no type|"
                         r"no plugin is named|is a text, found|is empty|has no precision|does not say which it is|this program reads format")
 # Errors of meaning that some files have beside a structural one, or that the schema is broader in.

@@ -235,8 +235,7 @@ static void test_pipeline_keys(void)
   expect(HEAD "inputs: {a: {type: text, optional: yes}}\nnodes: {n: {use: p, in: a}}\noutputs: {o: n}\n", "wrong-type",
          3, 36);
   expect(HEAD "inputs: {a: {}}\nnodes: {n: {use: p, in: a}}\noutputs: {o: n}\n", "missing-key", 3, 10);
-  expect(HEAD "inputs: {a: {type: text}}\nnodes: {n: {use: p, in: a, slots: x}}\noutputs: {o: n}\n", "not-implemented",
-         4, 28);
+  expect(HEAD "inputs: {a: {type: text}}\nnodes: {n: {use: p, in: a, slots: x}}\noutputs: {o: n}\n", "wrong-type", 4, 35);
   expect(HEAD "inputs: {a: {type: text}}\nnodes: {n: {use: p, in: a, deadline: 20}}\noutputs: {o: n}\n", "no-unit", 4,
          38);
   expect(HEAD "inputs: {a: {type: text}}\nnodes: {n: {use: p, in: a, deadline: 20 m}}\noutputs: {o: n}\n", "bad-time",

@@ -70,7 +70,8 @@ struct weft_item {
   uint64_t stream;                    /**< handle of its stream; 0: none */
   const struct weft_context *context; /**< borrowed until return; may be NULL */
   uint32_t chunk_flags;               /**< WEFT_CHUNK_*; 0 outside streams */
-  uint32_t adapter_set;               /**< 0: none */
+  int32_t slot;                       /**< where the node says `select`: index of the chosen one of its slots
+                                           (slots.h), an expert or an adapter; -1: none */
   uint64_t time_ns;                   /**< live data: when it happened, ns of the source's clock; outside streams 0: none */
 };
 

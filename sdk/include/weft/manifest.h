@@ -26,6 +26,9 @@
  * and the first bytes, see reader.h); `determinism` (`bitwise`, `machine`,
  * `none`); `pure` (no effect but its outputs: may be retried); `parallel`
  * (several calls of one instance at once); `blocking` (needs a worker);
+ * `slots` (plugins that it calls itself, see slots.h: `{"kind": "expert", "min":
+ * 1, "max": 64, "select": "optional|required|none"}`; how many the pipeline
+ * must name, and whether it says which one serves an item);
  * `fork_safe` (default true); `resources` (names it may open); `grants`
  * (`net:HOST:PORT`, `read:PATH`, `threads:N`, `gpu`).
  * Port: `name`; `type` (u8 i8 i32 i64 f32 f16 bf16 bool ...; inputs: `any`,
