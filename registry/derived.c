@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <glib/gstdio.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -92,9 +91,9 @@ void weft_derived_sweep(const char *folder)
   g_autoptr(GDir) dir = g_dir_open(inner, 0, NULL);
   for (const char *name; dir && (name = g_dir_read_name(dir));) {
     const char *part = strstr(name, PART);
-    int pid = part ? atoi(part + strlen(PART)) : 0;
+    gint64 pid = part ? g_ascii_strtoll(part + strlen(PART), NULL, 10) : 0;
     g_autofree char *path = g_build_filename(inner, name, NULL);
-    if (pid > 0 && kill(pid, 0) != 0 && errno == ESRCH)
+    if (pid > 0 && pid <= G_MAXINT && kill((pid_t)pid, 0) != 0 && errno == ESRCH)
       weft_disk_remove(path, NULL);
   }
 }

@@ -50,7 +50,8 @@ static uint64_t work_bytes(const struct weft_program *program, int64_t n_items, 
     most = bytes > most ? bytes : most;
   }
   for (uint32_t g = 0; g < program->n_groups; g++) {
-    uint64_t bytes = weft_cpu_block_bytes(program, &program->groups[g], (uint64_t)rows_of(rows, n_items, program->groups[g].splits));
+    const struct weft_cpu_group *group = &program->groups[g];
+    uint64_t bytes = weft_cpu_block_bytes(program, group, (uint64_t)rows_of(rows, n_items, group->splits));
     most = bytes > most ? bytes : most;
   }
   return (most + 63) / 64 * 64;

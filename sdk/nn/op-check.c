@@ -177,8 +177,8 @@ static weft_status check_attention_seen(const struct weft_nn_check *c)
     return weft_nn_check_expected(c, 3, "bias", least == 2 ? "a weight of 2 buckets or more" : "a weight of 4 buckets or more");
   int64_t exact = bias->dims[0] / least;
   if (i[7] <= exact || i[7] > WEFT_PLAN_DIM_MAX)
-    return weft_nn_check_fail(c, "expected a largest distance beyond the %lld that have a bucket each, found %lld", (long long)exact,
-                (long long)i[7]);
+    return weft_nn_check_fail(c, "expected a largest distance beyond the %lld that have a bucket each, found %lld",
+                              (long long)exact, (long long)i[7]);
   return WEFT_OK;
 }
 

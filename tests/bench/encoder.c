@@ -122,7 +122,8 @@ static void note_rivals(char *text, size_t room, double flops, uint32_t n_thread
 {
   struct arm *ours = &ours_arms[precision];
   double ms = best(ours), gflops = flops / ms * 1e-6;
-  int n = snprintf(text, room, "median %.3g, %.0f G%s/s, %.0f %% of the f32 peak of %u thread%s", bench_quantile(ours->samples, ours->n, .5), gflops,
+  int n = snprintf(text, room, "median %.3g, %.0f G%s/s, %.0f %% of the f32 peak of %u thread%s",
+                   bench_quantile(ours->samples, ours->n, .5), gflops,
                    precision >= (int)WEFT_PRECISION_INT8 ? "OP" : "F", 100 * gflops / (bench_peak() * n_threads), n_threads,
                    n_threads > 1 ? "s" : "");
   for (int r = 0; r < N_RIVALS && n > 0 && (size_t)n < room; r++) {

@@ -27,7 +27,8 @@ struct format {
 static const struct format formats[] = {{"f32", WEFT_FORMAT_F32, 1e-9}, {"bf16", WEFT_FORMAT_BF16, 1e-4}};
 
 static const size_t rows[] = {1, 16, 128, 197, 512};
-static const size_t weights[][2] = {{384, 384}, {1152, 384}, {1536, 384}, {384, 1536}, {768, 768}, {2304, 768}, {3072, 768}, {768, 3072}};
+static const size_t weights[][2] = {{384, 384}, {1152, 384}, {1536, 384}, {384, 1536},
+                                   {768, 768}, {2304, 768},  {3072, 768}, {768, 3072}};
 
 /* A product of ours, cut into halves where two threads work. */
 struct ours {

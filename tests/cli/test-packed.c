@@ -251,7 +251,8 @@ static void test_packed_worker_maps_the_file(void)
   Served a = serve("read");
   wait_for_answer(&a);
   g_assert_cmpuint(mapped_kb(a.pid, path, "Rss"), <, 100);
-  g_autofree char *command = g_strdup_printf("cat $(grep -lsx 'PPid:\t%d' /proc/[0-9]*/status) | sed -n 's/^Pid:\t//p'", (int)a.pid);
+  g_autofree char *command =
+      g_strdup_printf("cat $(grep -lsx 'PPid:\t%d' /proc/[0-9]*/status) | sed -n 's/^Pid:\t//p'", (int)a.pid);
   const char *argv[] = {"sh", "-c", command, NULL};
   g_assert_true(g_spawn_sync(NULL, (char **)argv, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, &children, NULL, NULL, NULL));
   GPid zygote = (GPid)g_ascii_strtoll(children, NULL, 10);

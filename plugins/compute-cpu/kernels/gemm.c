@@ -58,10 +58,18 @@ V_INLINE void fetch_c(const struct tile *t, const int rows, const int panels)
 #define N_BASES ((V_TILE_ROWS + ROWS_OF_BASE - 1) / ROWS_OF_BASE)
 #define V_OPAQUE(x) __asm__("" : "+r"(x))
 
-/* One step of k, `at` steps behind the bases. lda: bytes. */
-V_INLINE void step(vf sum[], const char *const base[], size_t lda, const float *b, size_t panel, const int at,
-                   const int rows, const int panels)
+/* Of one step of k, `at` steps behind the bases; the last three are constants. */
+struct step {
+  const float *b;
+  size_t lda, panel; /* lda: bytes */
+  int at, rows, panels;
+};
+
+V_INLINE void step(vf sum[], const char *const base[], const struct step s)
 {
+  const float *b = s.b;
+  const size_t lda = s.lda, panel = s.panel;
+  const int at = s.at, rows = s.rows, panels = s.panels;
   const int wide = panels * V_TILE_VECTORS;
   vf column[4 * V_TILE_VECTORS];
 #pragma GCC unroll 4
@@ -144,7 +152,7 @@ V_INLINE void tile_run(const struct tile *t, const int rows, const int panels)
       for (int j = 0; j < n_bases; j++)
         V_OPAQUE(base[j]);
       V_OPAQUE(lda);
-      step(sum, base, lda, b, t->panel, i, rows, panels);
+      step(sum, base, (struct step){b, lda, t->panel, i, rows, panels});
 #pragma GCC unroll 32
       for (int j = 0; j < rows * wide; j++)
         V_KEEP(sum[j]);
@@ -154,7 +162,7 @@ V_INLINE void tile_run(const struct tile *t, const int rows, const int panels)
       base[i] += CHUNK * sizeof(float);
   }
   for (; k > 0; k--, b += V_TILE_COLUMNS) {
-    step(sum, base, lda, b, t->panel, 0, rows, panels);
+    step(sum, base, (struct step){b, lda, t->panel, 0, rows, panels});
 #pragma GCC unroll 8
     for (int i = 0; i < n_bases; i++)
       base[i] += sizeof(float);
