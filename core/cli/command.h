@@ -29,6 +29,7 @@ extern const WeftCommand weft_command_live;
 extern const WeftCommand weft_command_eval;
 extern const WeftCommand weft_command_profile;
 extern const WeftCommand weft_command_doctor;
+extern const WeftCommand weft_command_inspect;
 extern const WeftCommand weft_command_pipeline;
 extern const WeftCommand weft_command_plugin;
 extern const WeftCommand weft_command_catalogue;

@@ -24,6 +24,7 @@ static const WeftCommand *const commands[] = {
   &weft_command_catalogue,
   &weft_command_audit,
   &weft_command_doctor,
+  &weft_command_inspect,
 };
 
 static gboolean in_command;

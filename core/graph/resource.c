@@ -301,4 +301,5 @@ void weft_step_setup_init(struct weft_step_setup *setup, WeftBuilder *builder, c
   setup->setup.derived_keep = weft_step_derived_keep;
   setup->builder = builder;
   setup->step = step;
+  setup->setup.node = step->name;
 }

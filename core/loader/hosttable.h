@@ -20,6 +20,7 @@ struct weft_setup {
   /** Answers host->takes; NULL: nobody listens. */
   void (*takes)(struct weft_setup *setup, uint32_t input, const struct weft_port *port);
   void *data;                        /**< the resolver's own */
+  const char *node;                  /**< whose set-up this is; may be NULL */
   /**
    * A descriptor, read only and the caller's to close, of the file that a
    * resource is mapped from; -1: it is none, or can no longer be opened. May be NULL.

@@ -81,6 +81,11 @@ static size_t find(const char *name)
   return i;
 }
 
+const char *weft_cpu_isa_name(size_t index)
+{
+  return index < N_SETS ? sets[index].name : NULL;
+}
+
 const struct weft_kernels *weft_cpu_isa_find(const char *name, int *runs)
 {
   size_t i = find(name);

@@ -23,6 +23,9 @@ struct weft_cpu_isa {
 /** Kernels by name, or NULL; *runs: whether this processor runs them. [any thread] */
 const struct weft_kernels *weft_cpu_isa_find(const char *name, int *runs);
 
+/** Names of the instruction sets, from the lowest to the highest; NULL at the end. [any thread] */
+const char *weft_cpu_isa_name(size_t index);
+
 /** Products in the order of preference, NULL at the end; *runs: whether this processor runs this one. [any thread] */
 const struct weft_product_kernels *weft_cpu_product_at(size_t index, int *runs);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "provider.h"
-#include "isa.h"
+#include "describe.h"
 #include "program.h"
 
 #include <stdio.h>
@@ -35,6 +35,11 @@ static const char *layout(uint32_t precision)
   return product ? product->name : NULL;
 }
 
+static void survey(void (*write)(void *data, const char *text), void *data)
+{
+  weft_cpu_survey(&(struct weft_cpu_out){write, data}, &the_isa, getenv(WEFT_CPU_ISA_VARIABLE));
+}
+
 static struct weft_compute table = {
     .size = sizeof(struct weft_compute),
     .supports = supports,
@@ -44,6 +49,8 @@ static struct weft_compute table = {
     .free = weft_cpu_free,
     .fingerprint = fingerprint,
     .layout = layout,
+    .describe = weft_cpu_describe,
+    .survey = survey,
 };
 
 weft_status weft_cpu_init(const struct weft_host *host)

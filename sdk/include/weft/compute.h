@@ -185,6 +185,18 @@ struct weft_compute {
    * better precision where this processor lacks it. NULL: not a precision. Lives as long as the process. [any thread]
    */
   const char *(*layout)(uint32_t precision);
+
+  /**
+   * Tells of a program: one JSON object, `weft.plan/1` (docs/commands.md has its keys), in pieces.
+   * text: borrowed until return. [any thread]
+   */
+  void (*describe)(const struct weft_program *program, void (*write)(void *data, const char *text), void *data);
+
+  /**
+   * Tells what runs on this processor and how fast, in the same way: `weft.compute/1`. Measures for some tenths of a
+   * second, on the caller's thread. [any thread]
+   */
+  void (*survey)(void (*write)(void *data, const char *text), void *data);
 };
 
 #ifdef __cplusplus
