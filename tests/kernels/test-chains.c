@@ -9,6 +9,7 @@
 #include "models.h"
 #include "provider.h"
 
+#include <malloc.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -256,12 +257,46 @@ static void test_chains_gate_and_residual_join_products(void)
   random_plan_clear(&r);
 }
 
+/* 300 runs of random length leave the heap as it was. */
+static void test_chains_runs_allocate_nothing(void)
+{
+  struct random_plan r;
+  random_plan_init(&r);
+  g_setenv("WEFT_COMPUTE_ISA", "scalar", TRUE);
+  struct weft_program *program = compile(&r.ending, 1, WEFT_PRECISION_INT8);
+  float *rows = test_normals(40 * 24, 1), *out[2] = {test_normals(40 * 67, 1), test_normals(40 * 67, 1)};
+  int64_t limits[2] = {0, 40}, splits[3] = {0};
+  uint64_t n_bytes;
+  g_assert_cmpint(compute->scratch(program, &(struct weft_compute_limits){2, limits}, &n_bytes), ==, WEFT_OK);
+  void *scratch = aligned_alloc(64, n_bytes + 64);
+  struct weft_compute_input inputs[] = {{splits, 0}, {rows, 40}};
+  struct weft_compute_output outputs[] = {{.data = out[0], .n_rows_max = 40}, {.data = out[1], .n_rows_max = 40}};
+  struct weft_compute_run run = {.n_items = 2, .n_inputs = 2, .n_outputs = r.ending.n_outputs, .inputs = inputs,
+                                 .outputs = outputs, .scratch = scratch, .n_scratch_bytes = n_bytes};
+  int64_t live = test_host_live();
+  size_t used = mallinfo2().uordblks;
+  for (int i = 0; i < 300; i++) {
+    splits[1] = test_random(21);
+    splits[2] = splits[1] + test_random(20);
+    g_assert_cmpint(compute->run(program, &run), ==, WEFT_OK);
+  }
+  g_assert_cmpint(test_host_live(), ==, live);
+  g_assert_cmpuint(mallinfo2().uordblks, ==, used);
+  free(scratch);
+  free(rows);
+  free(out[0]);
+  free(out[1]);
+  compute->free(program);
+  random_plan_clear(&r);
+}
+
 int main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
   test_seed();
   compute = weft_cpu_table();
   g_test_add_func("/chains/same_bytes", test_chains_same_bytes);
+  g_test_add_func("/chains/runs_allocate_nothing", test_chains_runs_allocate_nothing);
   g_test_add_func("/chains/gate_and_residual_join_products", test_chains_gate_and_residual_join_products);
   return g_test_run();
 }
