@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "modeltools.h"
 #include "packed.h"
 #include "shelf.h"
 
@@ -17,6 +18,17 @@ static const char help[] =
     "  digest DIR             the digest of a model folder, which names the embedding space of the model\n"
     "                         (DIGEST/tokens, DIGEST/pooled); the config.json of a fusion or a head may demand\n"
     "                         it under \"space\"\n\n"
+    "  pack NAME[@RANGE]      packs its weights ahead of the first start: at every precision, or --precision P; for the\n"
+    "                         best instruction set here, or --isa I\n"
+    "  quantize DIR --to int8|int4|bf16 --out DIR2\n"
+    "                         runs the model, measures what each layer and the outputs lose, writes a folder whose\n"
+    "                         weights are stored so; --report: every layer, and --out may be left out\n\n"
+    "  --inputs FILE.jsonl    quantize: requests to run, as weft run --batch takes them (for one node: \"input\")\n"
+    "  --generate N           quantize: that many made-up items instead (8)\n"
+    "  --threshold X          quantize: a layer whose product loses more (squared error over squared size; bf16 1e-4,\n"
+    "                         int8 1e-3, int4 2e-2) is kept at the next better precision that does not\n"
+    "  --use PLUGIN           pack, quantize: the plugin that reads it (the first installed encoder that can)\n"
+    "  --pipeline FILE        pack, quantize: a pipeline that uses it, for what no reader feeds\n"
     "  --name N, --version V  add: under this name, in this version\n"
     "  --catalogue DIR        add, remove: that catalogue (made when missing) instead of the first of\n"
     "                         WEFT_CATALOGUE or the user's; the others: that one alone\n"
@@ -27,7 +39,7 @@ static const char help[] =
 
 static int run(int argc, char **argv);
 
-const WeftCommand weft_command_model = {"model", "add|list|show|check|remove|digest|gc [ARGUMENT] [OPTION]...",
+const WeftCommand weft_command_model = {"model", "add|list|show|check|remove|digest|pack|quantize|gc [ARGUMENT] [OPTION]...",
                                         "Keeps models in versions, and tells what a model folder is.", help, run};
 
 static int digest(const WeftArtifactOptions *options)
@@ -53,7 +65,7 @@ static int digest(const WeftArtifactOptions *options)
 
 static int act(const WeftArtifactOptions *options, const char *action)
 {
-  static const char *const names[] = {"add", "list", "show", "check", "remove", "digest", "gc"};
+  static const char *const names[] = {"add", "list", "show", "check", "remove", "digest", "gc", "pack", "quantize"};
   if (strcmp(action, "add") == 0)
     return weft_artifact_command_add(options, weft_artifact_name_of_path);
   if (strcmp(action, "list") == 0)
@@ -73,10 +85,19 @@ static int act(const WeftArtifactOptions *options, const char *action)
 
 static int run(int argc, char **argv)
 {
+  static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+  } tools[] = {{"quantize", weft_model_quantize}, {"pack", weft_model_pack}};
   WeftArtifactOptions options = {.command = &weft_command_model, .kind = WEFT_ARTIFACT_MODEL};
+  gboolean asks = argc > 2 && strcmp(argv[2], "--help") == 0;
+  for (guint i = 0; argc > 1 && !asks && i < G_N_ELEMENTS(tools); i++)
+    if (strcmp(argv[1], tools[i].name) == 0)
+      return tools[i].run(argc, argv);
   if (argc < 2)
     return weft_command_usage_error(&weft_command_model,
-                                    "what to do is missing: add, list, show, check, remove, digest or gc");
+                                    "what to do is missing: add, list, show, check, remove, digest, pack, quantize or "
+                                    "gc");
   int code = weft_artifact_parse(&options, argc, argv);
   if (code == WEFT_EXIT_OK)
     code = options.help ? weft_command_help(&weft_command_model) : act(&options, argv[1]);

@@ -127,10 +127,12 @@ gboolean weft_step_create(WeftBuilder *builder, WeftStep *step)
   struct weft_config config = {
     .node_name = step->name, .parameters = step->parameters, .inputs = inputs,
     .n_parameters = step->found->spec->params->len, .n_inputs = step->bindings->len};
-  if (step->node && step->node->model >= 0)
-    config.model_digest = builder->revision->model_digests[step->node->model];
-  if (step->node && step->node->model >= 0)
-    config.precision = (guint32)builder->revision->precisions[step->node->model].runs;
+  if (step->node && step->node->model >= 0) {
+    const WeftRevision *revision = builder->revision;
+    int model = step->node->model;
+    config.model_digest = revision->model_spaces[model] ? revision->model_spaces[model] : revision->model_digests[model];
+    config.precision = (guint32)revision->precisions[model].runs;
+  }
   return step->isolated ? spawn(builder, step, &config, &setup) : create(builder, step, &config, &setup);
 }
 

@@ -1,7 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "precision.h"
 
+#include <jansson.h>
+
 #include <string.h>
+#include <sys/stat.h>
+
+/* A larger config.json is not looked at for what it says of its precision. */
+#define WEFT_CONFIG_MAX_BYTES (1 << 20)
 
 static const char *const words[] = {"f32", "bf16", "int8", "int4", "auto"};
 
@@ -118,7 +124,53 @@ static void take_option(WeftBuilder *builder, const char *option)
   }
 }
 
+/* ---- as the model says it ---- */
+
+/* "quantization" of a model's config.json, as `weft model quantize` writes it; NULL: none. Caller frees with json_decref. */
+static json_t *quantization_of(const WeftRevision *revision, guint model)
+{
+  const WeftArtifactRow *row = revision->model_rows[model];
+  g_autofree char *path = revision->model_folders[model] ? g_build_filename(revision->model_folders[model], "config.json", NULL)
+                                                         : NULL;
+  for (guint i = 0; row && i < row->files->len; i++) {
+    const WeftArtifactFile *file = row->files->pdata[i];
+    if (strcmp(file->name, "config.json") == 0) {
+      g_free(path);
+      path = g_strdup(file->path);
+    }
+  }
+  struct stat about;
+  if (!path || stat(path, &about) != 0 || !S_ISREG(about.st_mode) || about.st_size > WEFT_CONFIG_MAX_BYTES)
+    return NULL;
+  json_t *config = json_load_file(path, 0, NULL), *block = json_object_get(config, "quantization");
+  block = json_is_object(block) ? json_incref(block) : NULL;
+  json_decref(config);
+  return block;
+}
+
+/* What a quantised model was made from names its embedding space, and it runs as it is stored. */
+static void take_own(WeftRevision *revision, guint model)
+{
+  WeftModelPrecision *one = &revision->precisions[model];
+  json_t *block = quantization_of(revision, model);
+  const char *word = json_string_value(json_object_get(block, "precision"));
+  const char *of = json_string_value(json_object_get(block, "of"));
+  int own = word ? weft_precision_find(word) : WEFT_PRECISION_UNSAID;
+  if (own >= 0 && own < (int)WEFT_PRECISION_AUTO && one->said < 0) {
+    one->runs = own;
+    one->why = "the model is stored so";
+  }
+  if (of && strlen(of) == 64)
+    revision->model_spaces[model] = g_strdup(of);
+  json_decref(block);
+}
+
 /* ---- what runs ---- */
+
+static gboolean model_at_use(const WeftBuilder *builder, guint model)
+{
+  return weft_model_at(builder->pipeline, model)->used && builder->revision->model_digests[model];
+}
 
 void weft_models_take_precision(WeftBuilder *builder)
 {
@@ -133,6 +185,8 @@ void weft_models_take_precision(WeftBuilder *builder)
     WeftModelPrecision *one = &precisions[i];
     one->why = one->by_option ? "the option says so" : one->said >= 0 ? "the file says so" : "the default";
     one->runs = one->said >= 0 ? one->said : 0;
+    if (model_at_use(builder, i))
+      take_own(builder->revision, i);
     if (one->said != (int)WEFT_PRECISION_AUTO)
       continue;
     one->runs = 0;

@@ -107,6 +107,7 @@ struct WeftRevision {
   WeftRevisionContext *context;
   GPtrArray *converters;             /* what advice.c knows of the catalogue; NULL until an edge does not fit */
   char **model_folders, **model_digests; /* [models]; digest NULL: not to be had (reported) */
+  char **model_spaces;               /* [models]; digest that names the embedding space; NULL: the model's own */
   char **asset_paths, **asset_digests; /* [assets]; digest NULL: not used, or not to be had (reported) */
   char **asset_labels;               /* [assets]; "rules@2.1.0" of the catalogue; NULL: the path */
   guint *order;                      /* [pipeline->n_steps] of the graph: topological, filters before effects */

@@ -33,6 +33,7 @@ static WeftRevision *revision_new(const WeftPipeline *pipeline)
   revision->model_digests = g_new0(char *, pipeline->models->len + 1);
   revision->documents = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)weft_yaml_free);
   revision->model_rows = g_new0(WeftArtifactRow *, pipeline->models->len + 1);
+  revision->model_spaces = g_new0(char *, pipeline->models->len + 1);
   revision->precisions = g_new0(WeftModelPrecision, pipeline->models->len + 1);
   revision->model_labels = g_new0(char *, pipeline->models->len + 1);
   revision->weights = g_array_new(FALSE, FALSE, sizeof(WeftRevisionWeights));
@@ -66,6 +67,7 @@ void weft_revision_free(WeftRevision *revision)
   for (guint i = 0; i < revision->pipeline->models->len; i++) {
     g_free(revision->model_folders[i]);
     g_free(revision->model_digests[i]);
+    g_free(revision->model_spaces[i]);
     g_free(revision->model_labels[i]);
     weft_artifact_row_free(revision->model_rows[i]);
   }
@@ -82,6 +84,7 @@ void weft_revision_free(WeftRevision *revision)
   g_array_unref(revision->messages);
   g_free(revision->model_folders);
   g_free(revision->model_digests);
+  g_free(revision->model_spaces);
   g_free(revision->model_labels);
   g_free(revision->precisions);
   g_free(revision->model_rows);

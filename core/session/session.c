@@ -164,6 +164,11 @@ const char *weft_session_fingerprint(WeftSession *session)
   return session->fingerprint ? session->fingerprint : "none";
 }
 
+const struct weft_compute *weft_session_compute(WeftSession *session)
+{
+  return find_extension(session, WEFT_COMPUTE_ID);
+}
+
 guint weft_session_n_items_max(const WeftSession *session)
 {
   return session->build.n_items_max;

@@ -96,6 +96,9 @@ void weft_session_drain(WeftSession *session);
 /** What computes, as answers name it under `fingerprint`: borrowed until free. */
 const char *weft_session_fingerprint(WeftSession *session);
 
+/** The provider, loaded where it is not yet; NULL: none is to be had. Shared, lives as long as the process. [control thread] */
+const struct weft_compute *weft_session_compute(WeftSession *session);
+
 /** Name of a status code in answers: "ok", "bad-input", ... */
 const char *weft_status_name(gint status);
 

@@ -2,6 +2,8 @@
 /* Where a program's weights lie: packed for products, converted, or as they are. */
 #include "program.h"
 
+#include "quantised.h"
+
 #include <weft/derived.h>
 
 #include <stdio.h>
@@ -35,6 +37,10 @@ static float half_to_float(uint16_t h)
 /* Elements [first, first + n) of a weight as f32. */
 static void convert(float *to, const struct weft_plan_weight *w, size_t first, size_t n)
 {
+  if (w->dtype.bits < 16) {
+    weft_nn_dequantise(w, first, n, to);
+    return;
+  }
   const uint8_t *from = (const uint8_t *)w->data + w->offset + first * (w->dtype.bits / 8);
   if (w->dtype.bits == 32) {
     memcpy(to, from, n * sizeof *to);
@@ -60,6 +66,15 @@ static size_t round_up(size_t n, size_t to)
 static int readable(const struct weft_plan_weight *w)
 {
   return w->dtype.bits == 32 && ((uintptr_t)w->data + w->offset) % sizeof(float) == 0;
+}
+
+/* How a weight is multiplied: as the program wants it, or better where it says so. */
+static const struct weft_product_kernels *product_of(const struct weft_program *program, const struct weft_plan_weight *w)
+{
+  uint32_t precision = program->precision;
+  if (w->at_least && w->at_least - 1 < precision)
+    precision = w->at_least - 1;
+  return weft_cpu_product_for(program->isa, precision);
 }
 
 /* How the operations read each weight: bit 0 plain, bit 1 packed. */
@@ -91,7 +106,7 @@ static void pack(uint8_t *to, const struct weft_plan_weight *w, size_t rows, siz
 
 /* What stands in a derived file's key of each weight: all that decides its bytes there. */
 struct record {
-  uint64_t resource, offset;
+  uint64_t resource, offset, scales;
   int64_t dims[WEFT_PLAN_RANK];
   struct weft_dtype dtype;
   uint32_t rank, uses;
@@ -113,7 +128,7 @@ static size_t place_weight(struct placing *p, uint32_t v, const uint8_t *to, int
 {
   const struct weft_plan_weight *w = &p->plan->weights[p->plan->values[v].weight];
   struct weft_cpu_value *value = &p->program->values[v];
-  const struct weft_product_kernels *product = weft_cpu_product_for(p->program->isa, p->program->precision);
+  const struct weft_product_kernels *product = product_of(p->program, w);
   size_t rows = (size_t)w->dims[0], k = value->n_elements / rows, at = 0;
   if (p->uses[v] & 2) {
     if (make)
@@ -146,18 +161,17 @@ static size_t place_weights(struct placing *p, const uint8_t *to, int make)
 
 static void take_records(struct placing *p)
 {
-  const char *layout = weft_cpu_product_for(p->program->isa, p->program->precision)->name;
   p->kept = 1;
   for (uint32_t v = 0; v < p->plan->n_values; v++) {
     if (!p->uses[v])
       continue;
     const struct weft_plan_weight *w = &p->plan->weights[p->plan->values[v].weight];
     struct record *record = &p->records[p->n_records++];
-    *record = (struct record){.resource = w->resource, .offset = w->offset, .dtype = w->dtype, .rank = w->rank,
-                              .uses = p->uses[v]};
+    *record = (struct record){.resource = w->resource, .offset = w->offset, .scales = w->scales, .dtype = w->dtype,
+                              .rank = w->rank, .uses = p->uses[v]};
     memcpy(record->dims, w->dims, sizeof record->dims);
     if (p->uses[v] & 2)
-      strncpy(record->layout, layout, sizeof record->layout - 1);
+      strncpy(record->layout, product_of(p->program, w)->name, sizeof record->layout - 1);
     p->kept = p->kept && w->resource != 0;
   }
 }
@@ -190,7 +204,7 @@ static size_t block_floats(const struct placing *p)
     if (!(p->uses[v] & 2) || readable(&p->plan->weights[p->plan->values[v].weight]))
       continue;
     size_t k = p->program->values[v].n_elements / (size_t)p->plan->values[v].dims[0];
-    size_t n = k * weft_cpu_product_for(p->program->isa, p->program->precision)->nr;
+    size_t n = k * product_of(p->program, &p->plan->weights[p->plan->values[v].weight])->nr;
     most = n > most ? n : most;
   }
   return most;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model.h"
 
+#include "quantised.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -137,6 +139,20 @@ int weft_nn_model_has(struct weft_nn_model *m, const char *format, ...)
   return fits && weft_safetensors_find(m->weights, name) != NULL;
 }
 
+/* Two columns a byte. */
+static int is_halves(const struct weft_safetensors_tensor *tensor)
+{
+  return tensor->dtype.code == WEFT_DTYPE_UINT && tensor->dtype.bits == 8;
+}
+
+/* The scales of a quantised tensor; NULL: it is none. */
+static const struct weft_safetensors_tensor *scales_of(const struct weft_nn_model *m, const char *name)
+{
+  char scale[WEFT_NN_NAME_BYTES + 8];
+  snprintf(scale, sizeof scale, "%s.scale", name);
+  return weft_safetensors_find(m->weights, scale);
+}
+
 int64_t weft_nn_model_dim(struct weft_nn_model *m, uint32_t at, const char *format, ...)
 {
   char name[WEFT_NN_NAME_BYTES];
@@ -151,19 +167,77 @@ int64_t weft_nn_model_dim(struct weft_nn_model *m, uint32_t at, const char *form
   const struct weft_safetensors_tensor *tensor = weft_safetensors_find(m->weights, name);
   if (!tensor)
     weft_nn_model_fail(m, WEFT_BAD_CONFIG, "model.safetensors has no tensor %s", name);
-  return tensor && at < tensor->rank ? tensor->dims[at] : 0;
+  int64_t dim = tensor && at < tensor->rank ? tensor->dims[at] : 0;
+  return tensor && at == 1 && is_halves(tensor) && scales_of(m, name) ? 2 * dim : dim;
+}
+
+/* A weight that `weft model quantize` has written. Its shape was compared, or an error recorded. */
+static int quantised_weight(struct weft_nn_model *m, const int64_t *dims, const char *name, struct weft_plan_weight *weight)
+{
+  char message[WEFT_MESSAGE_BYTES];
+  const struct weft_safetensors_tensor *tensor = weft_safetensors_find(m->weights, name), *scales = scales_of(m, name);
+  if (!tensor || !scales || tensor->rank != 2)
+    return 0;
+  int64_t n = tensor->dims[0], k = is_halves(tensor) ? 2 * tensor->dims[1] : tensor->dims[1];
+  int fits = (dims[0] < 0 || dims[0] == n) && (dims[1] < 0 || dims[1] == k) && scales->dims[0] == n;
+  if (is_halves(tensor))
+    fits = fits && k % WEFT_NN_INT4_GROUP == 0 && scales->rank == 2 && scales->dims[1] == k / WEFT_NN_INT4_GROUP &&
+           scales->dtype.code == WEFT_DTYPE_BFLOAT;
+  else
+    fits = fits && tensor->dtype.code == WEFT_DTYPE_INT && tensor->dtype.bits == 8 && scales->rank == 1 &&
+           weft_dtype_equal(scales->dtype, weft_f32());
+  if (!fits) {
+    snprintf(message, sizeof message, "model.safetensors: tensor '%.128s' should be [%lld, %lld] in int8 or int4 with its scales "
+             "(NAME.scale); found rows %lld, columns %lld", name, (long long)dims[0], (long long)dims[1], (long long)n,
+             (long long)k);
+    weft_nn_model_fail(m, WEFT_BAD_CONFIG, "%s", message);
+    return 1;
+  }
+  weight->dtype = is_halves(tensor) ? (struct weft_dtype){WEFT_DTYPE_UINT, 4, 1} : tensor->dtype;
+  weight->name = tensor->name;
+  weight->offset = tensor->offset;
+  weight->scales = scales->offset;
+  weight->dims[0] = n;
+  weight->dims[1] = k;
+  return 1;
+}
+
+/* The lowest precision that "quantization" allows for a tensor, + 1; 0: any. */
+static uint32_t kept_precision(struct weft_nn_model *m, const char *name)
+{
+  static const char *const words[] = {"f32", "bf16", "int8", "int4"};
+  int64_t n = weft_json_has(m->config, "quantization.kept.0") ? weft_json_count(m->config, "quantization.kept") : 0;
+  for (int64_t i = 0; i < n; i++) {
+    char key[64];
+    snprintf(key, sizeof key, "quantization.kept.%lld.name", (long long)i);
+    const char *kept = weft_json_text(m->config, key);
+    if (!kept || strcmp(kept, name) != 0)
+      continue;
+    snprintf(key, sizeof key, "quantization.kept.%lld.precision", (long long)i);
+    const char *word = weft_json_text(m->config, key);
+    for (uint32_t p = 0; word && p < WEFT_N_PRECISIONS; p++)
+      if (strcmp(words[p], word) == 0)
+        return p + 1;
+    weft_nn_model_fail(m, WEFT_BAD_CONFIG, "config.json: %s is %.32s; expected f32, bf16, int8 or int4", key, word ? word : "?");
+  }
+  return 0;
 }
 
 static weft_value weight_named(struct weft_nn_model *m, uint32_t rank, const int64_t *dims, const char *name)
 {
   char message[WEFT_MESSAGE_BYTES];
+  struct weft_plan_weight quantised = {.data = m->resource.data, .resource = m->resource.id, .rank = 2,
+                                       .at_least = kept_precision(m, name)};
+  if (rank == 2 && quantised_weight(m, dims, name, &quantised))
+    return m->status == WEFT_OK ? weft_nn_weight(m->plan, &quantised) : WEFT_NO_VALUE;
   const struct weft_safetensors_tensor *tensor = weft_safetensors_need(m->weights, name, rank, dims, message);
   if (!tensor) {
     weft_nn_model_fail(m, WEFT_BAD_CONFIG, "%s", message);
     return WEFT_NO_VALUE;
   }
   struct weft_plan_weight weight = {.name = tensor->name, .data = m->resource.data, .resource = m->resource.id,
-                                    .offset = tensor->offset, .dtype = tensor->dtype, .rank = rank};
+                                    .offset = tensor->offset, .dtype = tensor->dtype, .rank = rank,
+                                    .at_least = quantised.at_least};
   for (uint32_t i = 0; i < rank && i < WEFT_PLAN_RANK; i++)
     weight.dims[i] = tensor->dims[i];
   return weft_nn_weight(m->plan, &weight);

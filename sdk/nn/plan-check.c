@@ -86,6 +86,13 @@ weft_status weft_nn_op_check(const struct weft_plan *plan, const struct weft_pla
   return WEFT_UNSUPPORTED;
 }
 
+/* Integers have scales, and rows that these belong to. */
+static int is_quantised(const struct weft_plan_weight *w)
+{
+  int int8 = w->dtype.code == WEFT_DTYPE_INT && w->dtype.bits == 8, int4 = w->dtype.code == WEFT_DTYPE_UINT && w->dtype.bits == 4;
+  return w->dtype.lanes == 1 && w->rank == 2 && w->scales && (int8 || (int4 && w->dims[1] % 32 == 0));
+}
+
 static int weight_dtype_known(struct weft_dtype t)
 {
   return t.lanes == 1 && ((t.code == WEFT_DTYPE_FLOAT && (t.bits == 32 || t.bits == 16)) ||
@@ -100,8 +107,9 @@ weft_status weft_nn_weight_check(const struct weft_plan_weight *weight, char *me
     snprintf(message, WEFT_MESSAGE_BYTES, "weight %s: has no data", name);
     return WEFT_BAD_CONFIG;
   }
-  if (!weight_dtype_known(weight->dtype)) {
-    snprintf(message, WEFT_MESSAGE_BYTES, "weight %s: expected element type f32, f16 or bf16, found %s", name,
+  if (!weight_dtype_known(weight->dtype) && !is_quantised(weight)) {
+    snprintf(message, WEFT_MESSAGE_BYTES, "weight %s: expected element type f32, f16 or bf16, or i8 or u4 with scales and two "
+             "dims, found %s", name,
              dtype_text(weight->dtype, dtype, sizeof dtype));
     return WEFT_BAD_CONFIG;
   }

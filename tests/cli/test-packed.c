@@ -280,6 +280,35 @@ static void test_packed_two_make_them_at_once(void)
   g_assert_cmpint(check.code, ==, 0);
 }
 
+static void test_packed_ahead(void)
+{
+  guint n = 0;
+  forget();
+  g_auto(CliResult) one = cli_weft(NULL, "model", "pack", "enc", "--precision", "int8", "--catalogue", "WORK/catalogue", NULL);
+  g_assert_cmpstr(one.err, ==, "");
+  g_assert_true(g_str_has_prefix(one.out, "made   compute-cpu/1 "));
+  g_free(kept(&n));
+  g_assert_cmpuint(n, ==, 1);
+  g_auto(CliResult) all = cli_weft(NULL, "model", "pack", "enc", "--catalogue", "WORK/catalogue", "--json", NULL);
+  json_t *list = cli_json(&all);
+  guint n_made = 0;
+  for (size_t i = 0; i < json_array_size(list); i++)
+    n_made += json_is_true(cli_at(json_array_get(list, i), "made"));
+  g_assert_cmpuint(n_made + 1, ==, json_array_size(list));
+  g_assert_cmpuint(n_made, >=, 2); /* f32, int4, and bf16 where the processor has it */
+  json_decref(list);
+  g_auto(CliResult) scalar = cli_weft(NULL, "model", "pack", "enc", "--precision", "f32", "--isa", "scalar", "--catalogue",
+                                      "WORK/catalogue", NULL);
+  cli_contains(scalar.out, "made   compute-cpu/1 scalar-f32");
+  g_auto(CliResult) folder = cli_weft(NULL, "model", "pack", "WORK/enc", "--catalogue", "WORK/catalogue", NULL);
+  g_assert_cmpint(folder.code, ==, 1);
+  cli_contains(folder.err, "\"weft model add\" puts it into the catalogue");
+  g_auto(CliResult) isa = cli_weft(NULL, "model", "pack", "enc", "--isa", "avx9", "--catalogue", "WORK/catalogue", NULL);
+  g_assert_cmpint(isa.code, ==, 1);
+  cli_contains(isa.err, "avx9");
+  forget();
+}
+
 static void test_packed_goes_with_its_model(void)
 {
   guint n = 0;
@@ -311,6 +340,7 @@ int main(int argc, char **argv)
   g_test_add_func("/packed/processes_share_pages", test_packed_processes_share_pages);
   g_test_add_func("/packed/worker_maps_the_file", test_packed_worker_maps_the_file);
   g_test_add_func("/packed/two_make_them_at_once", test_packed_two_make_them_at_once);
+  g_test_add_func("/packed/ahead", test_packed_ahead);
   g_test_add_func("/packed/goes_with_its_model", test_packed_goes_with_its_model);
   int code = g_test_run();
   cli_fixture_end();

@@ -66,9 +66,11 @@ struct weft_plan_weight {
   const void *data;             /**< first byte of the resource: borrowed until compute->free */
   uint64_t resource;            /**< weft_resource.id; names the bytes for caches. 0: no resource */
   uint64_t offset;              /**< of the first element, bytes from data */
-  struct weft_dtype dtype;      /**< f32, f16 or bf16 */
+  struct weft_dtype dtype;      /**< f32, f16 or bf16; of two dims also i8 and u4 (sdk/nn/quantised.h) */
   uint32_t rank;
   int64_t dims[WEFT_PLAN_RANK];
+  uint64_t scales;              /**< i8, u4: of the first scale, bytes from data */
+  uint32_t at_least;            /**< WEFT_PRECISION_* + 1: products with it run at no lower precision; 0: as the options say */
 };
 
 struct weft_plan_op {
