@@ -129,6 +129,17 @@ static int on_resource(struct weft_worker *worker, struct weft_reader *reader, s
   return !error;
 }
 
+/* Attributes are compared and printed: nothing in them that a terminal obeys. */
+static int plain_attributes(const struct weft_port *port)
+{
+  for (uint32_t i = 0; i < port->n_attributes; i++)
+    for (int value = 0; value < 2; value++)
+      for (const char *c = value ? port->attributes[i].value : port->attributes[i].key; *c; c++)
+        if ((unsigned char)*c < 0x20 || *c == 0x7f)
+          return 0;
+  return 1;
+}
+
 /* What the host will use as an index or a size. */
 static int sound_port(const struct weft_worker *worker, const struct weft_port *port)
 {
@@ -143,7 +154,7 @@ static int sound_port(const struct weft_worker *worker, const struct weft_port *
         term->input >= (int64_t)worker->n_inputs)
       return 0;
   }
-  return 1;
+  return plain_attributes(port);
 }
 
 static weft_status keep_ports(struct weft_worker *worker, struct weft_reader *reader)
@@ -178,7 +189,8 @@ static int on_taken(const struct weft_worker *worker, struct weft_reader *reader
     return 1;
   uint32_t input = weft_get_u32(reader), has_port = weft_get_u32(reader);
   weft_status status = has_port ? weft_get_port(reader, &arena, &port) : WEFT_OK;
-  int sound = !reader->failed && reader->at == reader->n_bytes && status != WEFT_CONTRACT;
+  int sound = !reader->failed && reader->at == reader->n_bytes && status != WEFT_CONTRACT &&
+              (!has_port || status != WEFT_OK || plain_attributes(&port));
   if (sound && status == WEFT_OK && setup && input < worker->n_inputs)
     weft_host_table()->takes(setup, input, has_port ? &port : NULL);
   weft_arena_clear(&arena);

@@ -108,7 +108,8 @@ static void put_step(struct weft_cpu_out *out, const struct weft_program *progra
   }
   const struct weft_cpu_value *w = &program->values[s->weight];
   size_t k = program->values[s->in].width;
-  weft_cpu_put(out, "{\"does\": \"%s\", \"reads\": [%u], \"kernels\": ", s->kind == WEFT_CPU_PREPARE ? "prepare" : "product", s->in);
+  weft_cpu_put(out, "{\"does\": \"%s\", \"reads\": [%u], \"kernels\": ",
+               s->kind == WEFT_CPU_PREPARE ? "prepare" : "product", s->in);
   weft_cpu_put_text(out, w->product->name);
   if (s->prepared != WEFT_CPU_NOT_PREPARED)
     weft_cpu_put(out, ", \"prepared\": %u", s->prepared);
