@@ -75,5 +75,13 @@ void weft_cpu_rows_add(const struct weft_cpu_rows *r);
 void weft_cpu_rows_mul(const struct weft_cpu_rows *r);
 void weft_cpu_rows_scale(const struct weft_cpu_rows *r);
 void weft_cpu_rows_activation(const struct weft_cpu_rows *r);
+void weft_cpu_rows_rms_norm(const struct weft_cpu_rows *r); /* ops-rows-more.c */
+void weft_cpu_rows_l2_norm(const struct weft_cpu_rows *r);
+void weft_cpu_rows_binary(const struct weft_cpu_rows *r);
+void weft_cpu_rows_unary(const struct weft_cpu_rows *r);
+void weft_cpu_rows_slice_columns(const struct weft_cpu_rows *r);
+void weft_cpu_rows_concat_columns(const struct weft_cpu_rows *r);
+void weft_cpu_rows_top_k(const struct weft_cpu_rows *r);
+void weft_cpu_rows_weighted_sum(const struct weft_cpu_rows *r);
 
 #endif

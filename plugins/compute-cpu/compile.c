@@ -64,6 +64,10 @@ static void bound_items(struct weft_program *program)
       values[op->outputs[0]].rows_max = from == INT64_MAX ? from : from + op->ints[0];
     else if (op->code == WEFT_OP_SPLITS_SLICE)
       values[op->outputs[0]].rows_max = op->ints[1] < from ? op->ints[1] : from;
+    else if (op->code == WEFT_OP_SPLITS_SUM && from != INT64_MAX && values[op->inputs[1]].rows_max != INT64_MAX)
+      values[op->outputs[0]].rows_max = from + values[op->inputs[1]].rows_max;
+    else if (op->code == WEFT_OP_SPLITS_CONV && from != INT64_MAX)
+      values[op->outputs[0]].rows_max = weft_cpu_conv_rows(op->ints, from);
     if (op->code != WEFT_OP_ADD_POSITION || values[op->inputs[0]].splits == WEFT_NO_VALUE)
       continue;
     struct weft_cpu_value *splits = &values[values[op->inputs[0]].splits];

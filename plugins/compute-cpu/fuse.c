@@ -34,7 +34,7 @@ struct fusing {
 
 static int is_splits(uint32_t code)
 {
-  return code <= WEFT_OP_SPLITS_SLICE;
+  return code < WEFT_OP_SPLITS_END;
 }
 
 static weft_value operand(const struct weft_plan_op *op, uint32_t input)

@@ -139,8 +139,9 @@ void weft_cpu_select_row(struct weft_cpu_task *t)
     int64_t begin, end;
     weft_cpu_item(t->run, t->x->splits, i, &begin, &end);
     float *out = t->out + i * t->width;
-    if (index < end - begin) {
-      memcpy(out, t->in + (size_t)(begin + index) * t->width, t->width * sizeof(float));
+    int64_t at = index < 0 ? end + index : begin + index;
+    if (at >= begin && at < end) {
+      memcpy(out, t->in + (size_t)at * t->width, t->width * sizeof(float));
       continue;
     }
     memset(out, 0, t->width * sizeof(float));

@@ -21,6 +21,11 @@ void weft_cpu_splits_op(struct weft_cpu_run *run, const struct weft_plan_op *op)
     if (op->code == WEFT_OP_SPLITS_SLICE) {
       n = n > op->ints[0] ? n - op->ints[0] : 0;
       n = n < op->ints[1] ? n : op->ints[1];
+    } else if (op->code == WEFT_OP_SPLITS_CONV) {
+      n = weft_cpu_conv_rows(op->ints, n);
+    } else if (op->code == WEFT_OP_SPLITS_SUM) {
+      const int64_t *other = run->data[op->inputs[1]];
+      n += other[i + 1] - other[i];
     } else {
       n += op->ints[0];
     }
@@ -40,6 +45,14 @@ static void (*const operations[])(struct weft_cpu_task *t) = {
     [WEFT_OP_SLICE_ROWS] = weft_cpu_move,
     [WEFT_OP_MEAN_ROWS] = weft_cpu_pool,
     [WEFT_OP_ATTENTION_POOL] = weft_cpu_pool,
+    [WEFT_OP_ROTARY] = weft_cpu_rotary,
+    [WEFT_OP_CONCAT_ROWS] = weft_cpu_concat_rows,
+    [WEFT_OP_GATHER_ROWS] = weft_cpu_gather_rows,
+    [WEFT_OP_REPEAT_ROW] = weft_cpu_repeat_row,
+    [WEFT_OP_MAX_ROWS] = weft_cpu_max_rows,
+    [WEFT_OP_TAKE_COLUMNS] = weft_cpu_take_columns,
+    [WEFT_OP_GROUPED_LINEAR] = weft_cpu_grouped_linear,
+    [WEFT_OP_GROUP_NORM] = weft_cpu_group_norm,
 };
 
 /* By number: operations on rows by themselves, which chains run. */
@@ -50,6 +63,19 @@ static void (*const row_operations[])(const struct weft_cpu_rows *r) = {
     [WEFT_OP_MUL] = weft_cpu_rows_mul,
     [WEFT_OP_SCALE] = weft_cpu_rows_scale,
     [WEFT_OP_ACTIVATION] = weft_cpu_rows_activation,
+    [WEFT_OP_RMS_NORM] = weft_cpu_rows_rms_norm,
+    [WEFT_OP_L2_NORM] = weft_cpu_rows_l2_norm,
+    [WEFT_OP_SUB] = weft_cpu_rows_binary,
+    [WEFT_OP_DIV] = weft_cpu_rows_binary,
+    [WEFT_OP_MIN] = weft_cpu_rows_binary,
+    [WEFT_OP_MAX] = weft_cpu_rows_binary,
+    [WEFT_OP_EXP] = weft_cpu_rows_unary,
+    [WEFT_OP_ABS] = weft_cpu_rows_unary,
+    [WEFT_OP_CLAMP] = weft_cpu_rows_unary,
+    [WEFT_OP_SLICE_COLUMNS] = weft_cpu_rows_slice_columns,
+    [WEFT_OP_CONCAT_COLUMNS] = weft_cpu_rows_concat_columns,
+    [WEFT_OP_TOP_K] = weft_cpu_rows_top_k,
+    [WEFT_OP_WEIGHTED_SUM] = weft_cpu_rows_weighted_sum,
 };
 
 void (*weft_cpu_rows_find(uint32_t code))(const struct weft_cpu_rows *r)
@@ -64,7 +90,7 @@ int weft_cpu_row_local(uint32_t code)
 
 int weft_cpu_offers(uint32_t code)
 {
-  return (code >= WEFT_OP_SPLITS_UNIFORM && code <= WEFT_OP_SPLITS_SLICE) || weft_cpu_row_local(code) ||
+  return (code >= WEFT_OP_SPLITS_UNIFORM && code <= WEFT_OP_SPLITS_SUM) || weft_cpu_row_local(code) ||
          (code < sizeof operations / sizeof *operations && operations[code]);
 }
 

@@ -65,5 +65,13 @@ void weft_cpu_patches(struct weft_cpu_task *t);
 void weft_cpu_move(struct weft_cpu_task *t);      /* PREPEND, SLICE_ROWS */
 void weft_cpu_select_row(struct weft_cpu_task *t);
 void weft_cpu_pool(struct weft_cpu_task *t);      /* MEAN_ROWS, ATTENTION_POOL */
+void weft_cpu_concat_rows(struct weft_cpu_task *t); /* ops-places.c */
+void weft_cpu_gather_rows(struct weft_cpu_task *t);
+void weft_cpu_repeat_row(struct weft_cpu_task *t);
+void weft_cpu_max_rows(struct weft_cpu_task *t);
+void weft_cpu_take_columns(struct weft_cpu_task *t);
+void weft_cpu_rotary(struct weft_cpu_task *t);
+void weft_cpu_group_norm(struct weft_cpu_task *t);
+void weft_cpu_grouped_linear(struct weft_cpu_task *t); /* ops-grouped.c */
 
 #endif

@@ -25,6 +25,8 @@ struct weft_cpu_value {
   int64_t rows_max;     /* splits: no valid item has more rows; INT64_MAX: unknown */
   const float *plain;   /* weights: as f32, dense; NULL: never read so */
   const uint8_t *packed; /* weights: panels of a product; NULL: never read so */
+  const uint8_t *grouped; /* weights: the same for the groups of a grouped product, each beginning a panel; NULL: never read so */
+  size_t n_groups, group_bytes; /* weights that are grouped */
   const struct weft_product_kernels *product; /* weights: whose panels these are */
   size_t n_rows;        /* weights: elements / last dim */
   size_t n_elements;    /* weights */
@@ -75,6 +77,7 @@ struct weft_cpu_run {
   void *slots;                /* [n_threads] blocks of rows at work: chain.c */
   uint8_t *work;              /* [n_threads][n_work_bytes] */
   size_t n_work_bytes;
+  uint8_t *shared;            /* memory that the tasks of one operation share */
 };
 
 /** isa: lives as long as the program. precision: WEFT_PRECISION_*. */
@@ -97,6 +100,12 @@ void weft_cpu_op(struct weft_cpu_run *run, const struct weft_plan_op *op);
 /** Working memory of a thread that an attention needs, over n_q queries and n_k keys of one item. */
 uint64_t weft_cpu_attention_bytes(const struct weft_program *program, const struct weft_plan_op *op, int64_t n_q,
                                   int64_t n_k);
+/* The same of other operations, by the file that has them. */
+uint64_t weft_cpu_grouped_bytes(const struct weft_program *program, const struct weft_plan_op *op, int64_t n_rows);
+uint64_t weft_cpu_rotary_bytes(const struct weft_plan_op *op);
+uint64_t weft_cpu_group_norm_bytes(const struct weft_program *program, const struct weft_plan_op *op);
+/** Memory that all tasks of a grouped product of n_rows rows share. */
+uint64_t weft_cpu_grouped_shared_bytes(const struct weft_program *program, const struct weft_plan_op *op, int64_t n_rows);
 /** Writes the splits that op derives. */
 void weft_cpu_splits_op(struct weft_cpu_run *run, const struct weft_plan_op *op);
 
@@ -116,6 +125,13 @@ static inline int weft_cpu_cancelled(const struct weft_cpu_run *run)
 static inline int weft_cpu_written(const struct weft_cpu_value *value)
 {
   return value->buffer != WEFT_CPU_NO_BUFFER || value->local_at != SIZE_MAX;
+}
+
+/** Places of a window over n rows: WEFT_OP_SPLITS_CONV. */
+static inline int64_t weft_cpu_conv_rows(const int64_t *ints, int64_t n)
+{
+  int64_t last = n + ints[2] - (ints[3] ? ints[3] : 1) * (ints[0] - 1) - 1;
+  return last < 0 ? 0 : last / ints[1] + 1;
 }
 
 /** Rows of a value in this run. */

@@ -37,8 +37,27 @@ static uint64_t op_work_bytes(const struct weft_program *program, const struct w
                                     item_rows(program, op->inputs[1], n_items, rows));
   case WEFT_OP_ATTENTION_POOL:
     return (uint64_t)item_rows(program, op->inputs[0], n_items, rows) * sizeof(float);
+  case WEFT_OP_GROUPED_LINEAR:
+    return weft_cpu_grouped_bytes(program, op, rows_of(rows, n_items, program->values[op->inputs[0]].splits));
+  case WEFT_OP_ROTARY: return weft_cpu_rotary_bytes(op);
+  case WEFT_OP_GROUP_NORM: return weft_cpu_group_norm_bytes(program, op);
   default: return 0;
   }
+}
+
+/* Memory that the tasks of one operation share: the most that any asks for. */
+static uint64_t shared_bytes(const struct weft_program *program, int64_t n_items, const int64_t *rows)
+{
+  uint64_t most = 0;
+  for (uint32_t o = 0; o < program->n_ops; o++) {
+    const struct weft_plan_op *op = &program->ops[o];
+    if (op->code != WEFT_OP_GROUPED_LINEAR)
+      continue;
+    uint64_t bytes =
+        weft_cpu_grouped_shared_bytes(program, op, rows_of(rows, n_items, program->values[op->inputs[0]].splits));
+    most = bytes > most ? bytes : most;
+  }
+  return most;
 }
 
 /* Working memory of one thread: the most that any operation asks for. */
@@ -63,7 +82,7 @@ static uint64_t work_bytes(const struct weft_program *program, int64_t n_items, 
  */
 struct layout {
   uint64_t at_data, at_rows, at_buffers, at_failed, at_needed, at_steps, at_slots, at_splits, n_head_bytes;
-  uint64_t at_body, at_work, n_work_bytes, n_bytes;
+  uint64_t at_body, at_work, n_work_bytes, at_shared, n_bytes;
 };
 
 static uint64_t splits_bytes(uint64_t n_items)
@@ -110,24 +129,41 @@ static int lay_body(const struct weft_program *program, int64_t n_items, const i
   out->n_work_bytes = work_bytes(program, n_items, rows);
   out->at_work = at;
   int fits = reserve(&at, program->n_threads, out->n_work_bytes);
+  out->at_shared = at;
+  fits = fits && reserve(&at, 1, shared_bytes(program, n_items, rows));
   out->n_bytes = at;
   return fits;
 }
 
-/* Bound of the rows behind derived splits; 0 when it leaves 2^48. */
+/* Rows of all items behind derived splits, at most; more than WEFT_CPU_SCRATCH_MAX: whatever is. */
+static int64_t bound_of(const struct weft_plan_op *op, int64_t n_items, const int64_t *rows)
+{
+  const int64_t *i = op->ints, beyond = (int64_t)WEFT_CPU_SCRATCH_MAX + 1;
+  int64_t from = op->n_inputs ? rows[op->inputs[0]] : 0, per_item = i[op->code == WEFT_OP_SPLITS_SLICE], more;
+  if (op->code == WEFT_OP_SPLITS_SUM)
+    return from + rows[op->inputs[1]];
+  if (op->code == WEFT_OP_SPLITS_CONV) {
+    int64_t added = i[2] - (i[3] ? i[3] : 1) * (i[0] - 1) - 1;
+    /* each place but the first of an item takes a stride of its rows */
+    return __builtin_mul_overflow(n_items, added > 0 ? added : 0, &more) || more > beyond
+               ? beyond
+               : (from + more) / i[1] + n_items;
+  }
+  if (__builtin_mul_overflow(n_items, per_item, &more) || more > beyond)
+    more = beyond;
+  return op->code == WEFT_OP_SPLITS_SLICE ? (from < more ? from : more) : from + more;
+}
+
+/* 0 when the bound of some splits leaves 2^48. */
 static int bound_splits(const struct weft_program *program, int64_t n_items, int64_t *rows)
 {
   for (uint32_t o = 0; o < program->n_ops; o++) {
     const struct weft_plan_op *op = &program->ops[o];
-    if (op->code > WEFT_OP_SPLITS_SLICE)
+    if (op->code >= WEFT_OP_SPLITS_END)
       continue;
-    int64_t per_item, from = op->n_inputs ? rows[op->inputs[0]] : 0;
-    if (__builtin_mul_overflow(n_items, op->ints[op->code == WEFT_OP_SPLITS_SLICE], &per_item))
+    rows[op->outputs[0]] = bound_of(op, n_items, rows);
+    if (rows[op->outputs[0]] > (int64_t)WEFT_CPU_SCRATCH_MAX)
       return 0;
-    int64_t n = op->code == WEFT_OP_SPLITS_SLICE ? (from < per_item ? from : per_item) : from + per_item;
-    if (n > (int64_t)WEFT_CPU_SCRATCH_MAX)
-      return 0;
-    rows[op->outputs[0]] = n;
   }
   return 1;
 }
@@ -259,7 +295,7 @@ static void derive_splits(struct weft_cpu_run *r, uint8_t *at)
 {
   for (uint32_t o = 0; o < r->program->n_ops; o++) {
     const struct weft_plan_op *op = &r->program->ops[o];
-    if (op->code > WEFT_OP_SPLITS_SLICE)
+    if (op->code >= WEFT_OP_SPLITS_END)
       continue;
     r->data[op->outputs[0]] = at;
     at += splits_bytes(r->run->n_items);
@@ -326,6 +362,7 @@ static weft_status prepare(struct weft_cpu_run *r)
     return WEFT_CONTRACT;
   r->n_work_bytes = layout.n_work_bytes;
   r->work = scratch + layout.at_work;
+  r->shared = scratch + layout.at_shared;
   find_needed(r);
   find_needed_steps(r);
   return place_values(r, scratch + layout.at_body);
@@ -356,7 +393,7 @@ weft_status weft_cpu_run(const struct weft_program *program, struct weft_compute
     if (group != UINT32_MAX) {
       weft_cpu_run_group(&r, &program->groups[group]);
       o = program->groups[group].end_op - 1;
-    } else if (r.needed[o] && program->ops[o].code > WEFT_OP_SPLITS_SLICE) {
+    } else if (r.needed[o] && program->ops[o].code >= WEFT_OP_SPLITS_END) {
       weft_cpu_op(&r, &program->ops[o]);
     }
   }

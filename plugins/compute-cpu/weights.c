@@ -77,30 +77,60 @@ static const struct weft_product_kernels *product_of(const struct weft_program *
   return weft_cpu_product_for(program->isa, precision);
 }
 
-/* How the operations read each weight: bit 0 plain, bit 1 packed. */
+/* How the operations read each weight. */
+enum { PLAIN = 1, PACKED = 2, GROUPED = 4 };
+
+static uint8_t use_of(const struct weft_plan_op *op, uint32_t input)
+{
+  if (op->code == WEFT_OP_LINEAR && input == 1)
+    return PACKED;
+  return op->code == WEFT_OP_GROUPED_LINEAR && input == 2 ? GROUPED : PLAIN;
+}
+
 static void weight_uses(const struct weft_plan *plan, uint8_t *uses)
 {
   for (uint32_t o = 0; o < plan->n_ops; o++)
     for (uint32_t i = 0; i < plan->ops[o].n_inputs; i++) {
       weft_value v = plan->ops[o].inputs[i];
       if (v != WEFT_NO_VALUE && plan->values[v].kind == WEFT_VALUE_WEIGHT)
-        uses[v] |= plan->ops[o].code == WEFT_OP_LINEAR && i == 1 ? 2 : 1;
+        uses[v] |= use_of(&plan->ops[o], i);
     }
 }
 
-/* Packs the panels of a weight [rows, k], as f32 one panel at a time through `block` [nr][k]. */
-static void pack(uint8_t *to, const struct weft_plan_weight *w, size_t rows, size_t k, float *block,
+/* Panels of one use of a weight: rows of each group begin a panel of their own. */
+struct panels {
+  size_t n_groups, rows, k;
+};
+
+static struct panels panels_of(const struct weft_plan_weight *w, size_t n_elements, uint8_t use)
+{
+  struct panels p = {.n_groups = 1, .rows = (size_t)w->dims[0]};
+  if (use == GROUPED) {
+    p.n_groups = (size_t)w->dims[0];
+    p.rows = (size_t)w->dims[1];
+  }
+  p.k = n_elements / p.n_groups / p.rows;
+  return p;
+}
+
+static size_t group_bytes(const struct panels *p, const struct weft_product_kernels *product)
+{
+  return (p->rows + product->nr - 1) / product->nr * product->panel_bytes(p->k);
+}
+
+/* Packs the panels of a weight [n_groups, rows, k], as f32 one panel at a time through `block` [nr][k]. */
+static void pack(uint8_t *to, const struct weft_plan_weight *w, const struct panels *p, float *block,
                  const struct weft_product_kernels *product)
 {
-  size_t n_bytes = product->panel_bytes(k), step = product->nr;
-  for (size_t first = 0; first < rows; first += step, to += n_bytes) {
-    size_t n = rows - first < step ? rows - first : step;
+  for (size_t first = 0; first < p->n_groups * p->rows; to += product->panel_bytes(p->k)) {
+    size_t left = p->rows - first % p->rows, n = left < product->nr ? left : product->nr;
     const float *from = block;
     if (readable(w))
-      from = (const float *)(const void *)((const uint8_t *)w->data + w->offset) + first * k;
+      from = (const float *)(const void *)((const uint8_t *)w->data + w->offset) + first * p->k;
     else
-      convert(block, w, first * k, n * k);
-    product->pack(to, from, n, k);
+      convert(block, w, first * p->k, n * p->k);
+    product->pack(to, from, n, p->k);
+    first += n;
   }
 }
 
@@ -129,15 +159,26 @@ static size_t place_weight(struct placing *p, uint32_t v, const uint8_t *to, int
   const struct weft_plan_weight *w = &p->plan->weights[p->plan->values[v].weight];
   struct weft_cpu_value *value = &p->program->values[v];
   const struct weft_product_kernels *product = product_of(p->program, w);
-  size_t rows = (size_t)w->dims[0], k = value->n_elements / rows, at = 0;
-  if (p->uses[v] & 2) {
+  size_t at = 0;
+  for (uint8_t use = PACKED; use <= GROUPED; use *= 2) {
+    if (!(p->uses[v] & use))
+      continue;
+    struct panels panels = panels_of(w, value->n_elements, use);
     if (make)
-      pack((uint8_t *)(uintptr_t)to, w, rows, k, p->block, product);
-    value->packed = to;
+      pack((uint8_t *)(uintptr_t)(to + at), w, &panels, p->block, product);
+    const uint8_t *packed = to ? to + at : NULL;
     value->product = product;
-    at = round_up((rows + product->nr - 1) / product->nr * product->panel_bytes(k), WEFT_ALIGNMENT);
+    if (use == PACKED)
+      value->packed = packed;
+    else
+      value->grouped = packed;
+    if (use != PACKED) {
+      value->n_groups = panels.n_groups;
+      value->group_bytes = group_bytes(&panels, product);
+    }
+    at += round_up(panels.n_groups * group_bytes(&panels, product), WEFT_ALIGNMENT);
   }
-  if (!(p->uses[v] & 1))
+  if (!(p->uses[v] & PLAIN))
     return at;
   if (readable(w)) {
     value->plain = (const float *)(const void *)((const uint8_t *)w->data + w->offset);
@@ -170,7 +211,7 @@ static void take_records(struct placing *p)
     *record = (struct record){.resource = w->resource, .offset = w->offset, .scales = w->scales, .dtype = w->dtype,
                               .rank = w->rank, .uses = p->uses[v]};
     memcpy(record->dims, w->dims, sizeof record->dims);
-    if (p->uses[v] & 2)
+    if (p->uses[v] & ~PLAIN)
       strncpy(record->layout, product_of(p->program, w)->name, sizeof record->layout - 1);
     p->kept = p->kept && w->resource != 0;
   }
@@ -201,11 +242,14 @@ static size_t block_floats(const struct placing *p)
 {
   size_t most = 0;
   for (uint32_t v = 0; v < p->plan->n_values; v++) {
-    if (!(p->uses[v] & 2) || readable(&p->plan->weights[p->plan->values[v].weight]))
-      continue;
-    size_t k = p->program->values[v].n_elements / (size_t)p->plan->values[v].dims[0];
-    size_t n = k * product_of(p->program, &p->plan->weights[p->plan->values[v].weight])->nr;
-    most = n > most ? n : most;
+    const struct weft_plan_weight *w = &p->plan->weights[p->plan->values[v].weight];
+    for (uint8_t use = PACKED; use <= GROUPED; use *= 2) {
+      if (!(p->uses[v] & use) || readable(w))
+        continue;
+      size_t n = panels_of(w, p->program->values[v].n_elements, use).k *
+                 product_of(p->program, w)->nr;
+      most = n > most ? n : most;
+    }
   }
   return most;
 }

@@ -319,8 +319,6 @@ weft_status weft_nn_check_pool(const struct weft_nn_check *c)
   if (status != WEFT_OK)
     return status;
   int64_t width = weft_nn_check_input(c, 0)->dims[1];
-  if (c->op->code == WEFT_OP_SELECT_ROW && c->op->ints[0] < 0)
-    return weft_nn_check_fail(c, "expected a row of 0 or more, found %lld", (long long)c->op->ints[0]);
   if (c->op->code == WEFT_OP_ATTENTION_POOL && (status = weft_nn_check_weight(c, 1, "score", 1, width)) != WEFT_OK)
     return status;
   return weft_nn_check_give_rows(c, WEFT_NO_VALUE, width);

@@ -12,6 +12,9 @@
 /** No dim of a plan is larger: products of two dims and a row count stay within 64 bits. */
 #define WEFT_PLAN_DIM_MAX (INT64_C(1) << 31)
 
+/** Of convolutions: kernels, strides, padding, distances. */
+#define WEFT_PLAN_KERNEL_MAX 65536
+
 /** One operation on its way into a plan. */
 struct weft_nn_check {
   const struct weft_plan *plan;
@@ -52,5 +55,21 @@ weft_status weft_nn_check_prepend(const struct weft_nn_check *c);
 weft_status weft_nn_check_slice_rows(const struct weft_nn_check *c);
 weft_status weft_nn_check_splits_op(const struct weft_nn_check *c);
 weft_status weft_nn_check_unary(const struct weft_nn_check *c);
+
+/* op-check-more.c */
+weft_status weft_nn_check_splits_conv(const struct weft_nn_check *c);
+weft_status weft_nn_check_splits_sum(const struct weft_nn_check *c);
+weft_status weft_nn_check_length_norm(const struct weft_nn_check *c);
+weft_status weft_nn_check_group_norm(const struct weft_nn_check *c);
+weft_status weft_nn_check_rotary(const struct weft_nn_check *c);
+weft_status weft_nn_check_clamp(const struct weft_nn_check *c);
+weft_status weft_nn_check_columns(const struct weft_nn_check *c);
+weft_status weft_nn_check_concat_columns(const struct weft_nn_check *c);
+weft_status weft_nn_check_concat_rows(const struct weft_nn_check *c);
+weft_status weft_nn_check_gather_rows(const struct weft_nn_check *c);
+weft_status weft_nn_check_repeat_row(const struct weft_nn_check *c);
+weft_status weft_nn_check_take_columns(const struct weft_nn_check *c);
+weft_status weft_nn_check_weighted_sum(const struct weft_nn_check *c);
+weft_status weft_nn_check_grouped_linear(const struct weft_nn_check *c);
 
 #endif

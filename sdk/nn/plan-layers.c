@@ -38,7 +38,7 @@ static weft_value derive_splits(struct weft_nn_plan *plan, uint32_t code, weft_v
 }
 
 /* The splits of rows; one row an item counts as splits of one each. */
-static weft_value splits_of(struct weft_nn_plan *plan, weft_value x)
+weft_value weft_nn_splits_of(struct weft_nn_plan *plan, weft_value x)
 {
   if (weft_nn_plan_status(plan) != WEFT_OK || x >= plan->plan.n_values)
     return WEFT_NO_VALUE;
@@ -133,7 +133,7 @@ weft_value weft_nn_prepend(struct weft_nn_plan *plan, weft_value x, weft_value t
   if (tokens < plan->plan.n_values)
     for (uint32_t d = 0; d + 1 < plan->values[tokens].rank; d++)
       k *= plan->values[tokens].dims[d];
-  weft_value splits = derive_splits(plan, WEFT_OP_SPLITS_ADD, splits_of(plan, x), k, 0);
+  weft_value splits = derive_splits(plan, WEFT_OP_SPLITS_ADD, weft_nn_splits_of(plan, x), k, 0);
   return append(plan, WEFT_OP_PREPEND, 3, (const weft_value[]){x, tokens, splits});
 }
 
@@ -146,7 +146,7 @@ weft_value weft_nn_select_row(struct weft_nn_plan *plan, weft_value x, int64_t i
 
 weft_value weft_nn_slice_rows(struct weft_nn_plan *plan, weft_value x, int64_t first, int64_t count)
 {
-  weft_value splits = derive_splits(plan, WEFT_OP_SPLITS_SLICE, splits_of(plan, x), first, count);
+  weft_value splits = derive_splits(plan, WEFT_OP_SPLITS_SLICE, weft_nn_splits_of(plan, x), first, count);
   struct weft_plan_op op = weft_nn_op(WEFT_OP_SLICE_ROWS, 2, (const weft_value[]){x, splits});
   op.ints[0] = first;
   op.ints[1] = count;

@@ -33,4 +33,7 @@ weft_value weft_nn_plan_append(struct weft_nn_plan *plan, const struct weft_plan
 /** An operation record with n inputs taken from `inputs`. */
 struct weft_plan_op weft_nn_op(uint32_t code, uint32_t n_inputs, const weft_value *inputs);
 
+/** The splits of rows; one row an item counts as splits of one each. */
+weft_value weft_nn_splits_of(struct weft_nn_plan *plan, weft_value x);
+
 #endif

@@ -273,7 +273,7 @@ static struct weft_program *compile(const struct fixture *f, const struct weft_p
   struct weft_program *program = NULL;
   g_setenv("WEFT_COMPUTE_ISA", isa, TRUE);
   g_assert_cmpint(weft_cpu_init(test_host(n_threads)), ==, WEFT_OK);
-  if (weft_cpu_table()->compile(NULL, plan, &(struct weft_compute_options){0}, &program) != WEFT_OK)
+  if (weft_cpu_table()->compile(NULL, plan, &(struct weft_compute_options){.precision = f->precision}, &program) != WEFT_OK)
     g_error("%s: %s", f->name, test_host_message());
   return program;
 }

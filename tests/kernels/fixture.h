@@ -36,6 +36,7 @@ struct fixture {
   struct fixture_input inputs[FIXTURE_INPUTS];
   uint32_t n_inputs;
   double bar;       /**< |error| <= bar max(1, RMS); 1e-5 unless set */
+  uint32_t precision; /**< WEFT_PRECISION_*; f32 unless set */
   float scale;      /**< standard deviation of rows; 1 unless set */
 };
 

@@ -1,26 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "reference.h"
+#include "reference-private.h"
 
 #include <glib.h>
 #include <math.h>
 #include <string.h>
 
-struct op_run {
-  struct reference *r;
-  const struct weft_plan *plan;
-  const struct weft_plan_op *op;
-  uint32_t n_items;
-  const double *x;
-  double *y;
-  int64_t n, d, d_out; /* rows and width of x, width of the result */
-};
-
-static int64_t width_of(const struct weft_plan *plan, weft_value v)
+int64_t reference_width(const struct weft_plan *plan, weft_value v)
 {
   return plan->values[v].rank == 2 ? plan->values[v].dims[1] : 1;
 }
 
-static const float *weight_of(const struct op_run *o, uint32_t input)
+const float *reference_weight(const struct op_run *o, uint32_t input)
 {
   weft_value v = o->op->inputs[input];
   if (v == WEFT_NO_VALUE || o->plan->values[v].kind != WEFT_VALUE_WEIGHT)
@@ -29,14 +19,14 @@ static const float *weight_of(const struct op_run *o, uint32_t input)
   return (const float *)(const void *)((const char *)w->data + w->offset);
 }
 
-static void item_of(const struct op_run *o, weft_value v, uint32_t item, int64_t *begin, int64_t *end)
+void reference_item(const struct op_run *o, weft_value v, uint32_t item, int64_t *begin, int64_t *end)
 {
   weft_value splits = o->plan->values[v].splits;
   *begin = splits == WEFT_NO_VALUE ? item : o->r->splits[splits][item];
   *end = splits == WEFT_NO_VALUE ? item + 1 : o->r->splits[splits][item + 1];
 }
 
-static double activate(double x, int64_t act)
+double reference_activate(double x, int64_t act)
 {
   switch (act) {
   case WEFT_ACT_GELU: return .5 * x * erfc(-x / sqrt(2));
@@ -50,7 +40,7 @@ static double activate(double x, int64_t act)
   }
 }
 
-static void softmax(double *p, const double *x, int64_t n, double factor)
+void reference_softmax(double *p, const double *x, int64_t n, double factor)
 {
   double most = -INFINITY, sum = 0;
   for (int64_t i = 0; i < n; i++)
@@ -63,20 +53,20 @@ static void softmax(double *p, const double *x, int64_t n, double factor)
 
 static void linear(const struct op_run *o)
 {
-  const float *w = weight_of(o, 1), *bias = weight_of(o, 2);
+  const float *w = reference_weight(o, 1), *bias = reference_weight(o, 2);
   const double *residual = o->op->inputs[3] == WEFT_NO_VALUE ? NULL : o->r->data[o->op->inputs[3]];
   for (int64_t i = 0; i < o->n; i++)
     for (int64_t j = 0; j < o->d_out; j++) {
       double sum = bias ? bias[j] : 0;
       for (int64_t k = 0; k < o->d; k++)
         sum += o->x[i * o->d + k] * w[j * o->d + k];
-      o->y[i * o->d_out + j] = activate(sum, o->op->ints[0]) + (residual ? residual[i * o->d_out + j] : 0);
+      o->y[i * o->d_out + j] = reference_activate(sum, o->op->ints[0]) + (residual ? residual[i * o->d_out + j] : 0);
     }
 }
 
 static void layer_norm(const struct op_run *o)
 {
-  const float *gamma = weight_of(o, 1), *beta = weight_of(o, 2);
+  const float *gamma = reference_weight(o, 1), *beta = reference_weight(o, 2);
   for (int64_t i = 0; i < o->n; i++) {
     const double *x = o->x + i * o->d;
     double mean = 0, variance = 0;
@@ -118,7 +108,7 @@ static int sees(const int64_t *i, int64_t row, int64_t key)
 static void attention_row(const struct op_run *o, int64_t row, int64_t at, int64_t head, int64_t key, int64_t end_key)
 {
   const double *k = o->r->data[o->op->inputs[1]], *v = o->r->data[o->op->inputs[2]];
-  const float *bias = o->op->n_inputs > 3 ? weight_of(o, 3) : NULL;
+  const float *bias = o->op->n_inputs > 3 ? reference_weight(o, 3) : NULL;
   int64_t n_heads = o->op->ints[0], n_kv = o->op->ints[1] ? o->op->ints[1] : n_heads, n = end_key - key, n_seen = 0;
   int64_t d = o->d / n_heads, e = o->d_out / n_heads, kv = head / (n_heads / n_kv);
   double *p = g_new0(double, (gsize)n + 1), *y = o->y + row * o->d_out + head * e;
@@ -133,7 +123,7 @@ static void attention_row(const struct op_run *o, int64_t row, int64_t at, int64
     n_seen += sees(o->op->ints, at, j);
   }
   if (n_seen > 0) {
-    softmax(p, p, n, 1);
+    reference_softmax(p, p, n, 1);
     for (int64_t c = 0; c < e; c++)
       for (int64_t j = 0; j < n; j++)
         y[c] += p[j] * v[(key + j) * n_kv * e + kv * e + c];
@@ -144,7 +134,7 @@ static void attention_row(const struct op_run *o, int64_t row, int64_t at, int64
 static void attention(const struct op_run *o, uint32_t item, int64_t begin, int64_t end)
 {
   int64_t key, end_key;
-  item_of(o, o->op->inputs[1], item, &key, &end_key);
+  reference_item(o, o->op->inputs[1], item, &key, &end_key);
   for (int64_t row = begin; row < end; row++)
     for (int64_t head = 0; head < o->op->ints[0]; head++)
       attention_row(o, row, row - begin, head, key, end_key);
@@ -167,7 +157,7 @@ static void patches(const struct op_run *o, int64_t from, int64_t to)
 static void by_item(const struct op_run *o, uint32_t item, int64_t from, int64_t end, int64_t to, int64_t to_end)
 {
   int64_t d = o->d, n = end - from;
-  const float *w = o->op->n_inputs > 1 ? weight_of(o, 1) : NULL;
+  const float *w = o->op->n_inputs > 1 ? reference_weight(o, 1) : NULL;
   const double *x = o->x + from * d;
   double *y = o->y + to * o->d_out;
   switch (o->op->code) {
@@ -181,7 +171,9 @@ static void by_item(const struct op_run *o, uint32_t item, int64_t from, int64_t
     for (int64_t i = 0; i < (to_end - to) * d; i++)
       y[i] = i < (to_end - to - n) * d ? w[i] : x[i - (to_end - to - n) * d];
     break;
-  case WEFT_OP_SELECT_ROW: memcpy(y, x + o->op->ints[0] * d, (gsize)d * sizeof *y); break;
+  case WEFT_OP_SELECT_ROW:
+    memcpy(y, x + (o->op->ints[0] < 0 ? n + o->op->ints[0] : o->op->ints[0]) * d, (gsize)d * sizeof *y);
+    break;
   case WEFT_OP_SLICE_ROWS:
     for (int64_t i = 0; i < (to_end - to) * d; i++)
       y[i] = x[o->op->ints[0] * d + i];
@@ -194,7 +186,7 @@ static void by_item(const struct op_run *o, uint32_t item, int64_t from, int64_t
     double *p = g_new0(double, (gsize)n + 1);
     for (int64_t i = 0; i < n * d; i++)
       p[i / d] += x[i] * w[i % d];
-    softmax(p, p, n, 1 / sqrt((double)d));
+    reference_softmax(p, p, n, 1 / sqrt((double)d));
     for (int64_t i = 0; i < n * d; i++)
       y[i % d] += x[i] * p[i / d];
     g_free(p);
@@ -205,22 +197,22 @@ static void by_item(const struct op_run *o, uint32_t item, int64_t from, int64_t
 static void elementwise(const struct op_run *o)
 {
   const double *b = o->op->n_inputs > 1 ? o->r->data[o->op->inputs[1]] : NULL;
-  const float *w = o->op->n_inputs > 1 ? weight_of(o, 1) : NULL;
-  int64_t d_b = b ? width_of(o->plan, o->op->inputs[1]) : 0;
+  const float *w = o->op->n_inputs > 1 ? reference_weight(o, 1) : NULL;
+  int64_t d_b = b ? reference_width(o->plan, o->op->inputs[1]) : 0;
   for (int64_t i = 0; i < o->n * o->d; i++) {
     double other = w ? w[i % o->d] : b ? b[d_b == 1 ? i / o->d : i] : 0;
     switch (o->op->code) {
     case WEFT_OP_ADD: o->y[i] = o->x[i] + other; break;
     case WEFT_OP_MUL: o->y[i] = o->x[i] * other; break;
     case WEFT_OP_SCALE: o->y[i] = o->x[i] * o->op->floats[0] + o->op->floats[1]; break;
-    default: o->y[i] = activate(o->x[i], o->op->ints[0]);
+    default: o->y[i] = reference_activate(o->x[i], o->op->ints[0]);
     }
   }
 }
 
 static void embedding(const struct op_run *o)
 {
-  const float *table = weight_of(o, 1);
+  const float *table = reference_weight(o, 1);
   for (int64_t i = 0; i < o->n * o->d_out; i++)
     o->y[i] = table[(int64_t)o->x[i / o->d_out] * o->d_out + i % o->d_out];
 }
@@ -231,7 +223,17 @@ static int64_t *derived_splits(const struct op_run *o)
   int64_t *out = g_new0(int64_t, o->n_items + 1u);
   for (uint32_t k = 0; k < o->n_items; k++) {
     int64_t n = in ? in[k + 1] - in[k] : 0;
-    n = o->op->code == WEFT_OP_SPLITS_SLICE ? CLAMP(n - i[0], 0, i[1]) : n + i[0];
+    if (o->op->code == WEFT_OP_SPLITS_SLICE) {
+      n = CLAMP(n - i[0], 0, i[1]);
+    } else if (o->op->code == WEFT_OP_SPLITS_CONV) {
+      int64_t span = MAX(i[3], 1) * (i[0] - 1) + 1;
+      n = n + i[2] < span ? 0 : (n + i[2] - span) / i[1] + 1;
+    } else if (o->op->code == WEFT_OP_SPLITS_SUM) {
+      const int64_t *other = o->r->splits[o->op->inputs[1]];
+      n += other[k + 1] - other[k];
+    } else {
+      n += i[0];
+    }
     out[k + 1] = out[k] + n;
   }
   return out;
@@ -239,6 +241,8 @@ static int64_t *derived_splits(const struct op_run *o)
 
 static void run_op(struct op_run *o)
 {
+  if (reference_more(o))
+    return;
   if (o->op->code == WEFT_OP_LINEAR)
     linear(o);
   else if (o->op->code == WEFT_OP_LAYER_NORM)
@@ -247,14 +251,14 @@ static void run_op(struct op_run *o)
     embedding(o);
   else if (o->op->code == WEFT_OP_SOFTMAX)
     for (int64_t i = 0; i < o->n; i++)
-      softmax(o->y + i * o->d, o->x + i * o->d, o->d, o->op->floats[0]);
+      reference_softmax(o->y + i * o->d, o->x + i * o->d, o->d, o->op->floats[0]);
   else if (o->op->code >= WEFT_OP_ADD)
     elementwise(o);
   else
     for (uint32_t k = 0; k < o->n_items; k++) {
       int64_t from, end, to, to_end;
-      item_of(o, o->op->inputs[0], k, &from, &end);
-      item_of(o, o->op->outputs[0], k, &to, &to_end);
+      reference_item(o, o->op->inputs[0], k, &from, &end);
+      reference_item(o, o->op->outputs[0], k, &to, &to_end);
       by_item(o, k, from, end, to, to_end);
     }
 }
@@ -269,7 +273,7 @@ static void take_input(struct reference *r, const struct weft_plan *plan, uint32
     return;
   }
   r->n_rows[v] = input->n_rows;
-  int64_t n = input->n_rows * width_of(plan, v);
+  int64_t n = input->n_rows * reference_width(plan, v);
   r->data[v] = g_new0(double, (gsize)n + 1);
   for (int64_t k = 0; k < n; k++)
     r->data[v][k] = value->dtype.code == WEFT_DTYPE_FLOAT ? (double)((const float *)input->data)[k]
@@ -287,17 +291,17 @@ void reference_run(struct reference *reference, const struct weft_plan *plan, ui
     const struct weft_plan_op *op = &plan->ops[k];
     struct op_run o = {.r = reference, .plan = plan, .op = op, .n_items = n_items};
     weft_value y = op->outputs[0];
-    if (op->code <= WEFT_OP_SPLITS_SLICE) {
+    if (op->code < WEFT_OP_SPLITS_END) {
       reference->splits[y] = derived_splits(&o);
       continue;
     }
     weft_value splits = plan->values[y].splits;
     reference->n_rows[y] = splits == WEFT_NO_VALUE ? n_items : reference->splits[splits][n_items];
-    o.d_out = width_of(plan, y);
+    o.d_out = reference_width(plan, y);
     reference->data[y] = g_new0(double, (gsize)(reference->n_rows[y] * o.d_out) + 1);
     o.x = reference->data[op->inputs[0]];
     o.n = reference->n_rows[op->inputs[0]];
-    o.d = width_of(plan, op->inputs[0]);
+    o.d = reference_width(plan, op->inputs[0]);
     o.y = reference->data[y];
     run_op(&o);
   }

@@ -578,7 +578,7 @@ static void test_compute_offers(void)
   g_assert_cmpuint(compute->size, ==, sizeof *compute);
   g_assert_true(compute->supports(WEFT_OP_LINEAR, WEFT_PRECISION_F32));
   g_assert_false(compute->supports(WEFT_OP_LINEAR, 7));
-  g_assert_false(compute->supports(WEFT_OP_ACTIVATION + 1, WEFT_PRECISION_F32));
+  g_assert_false(compute->supports(WEFT_OP_GROUP_NORM + 1, WEFT_PRECISION_F32));
   g_setenv("WEFT_COMPUTE_ISA", "sse9", TRUE);
   g_assert_cmpint(weft_cpu_init(test_host(1)), ==, WEFT_OK);
   struct model model;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The plan builder: shapes, splits, errors that name what was expected and found. */
+#include "layers.h"
 #include "plan-check.h"
 #include "plan.h"
 
@@ -174,6 +175,54 @@ static void test_plan_other_errors(void)
   assert_error(p, "the plan has no output", "");
 }
 
+/* Each of the newer layers says what it expected and what it found. */
+static void test_plan_layer_errors(void)
+{
+  weft_value x;
+  struct weft_nn_plan *p = start(&x);
+  weft_nn_rms_norm(p, x, weight(p, "gamma", 1, 4, 0), 1e-6, 1);
+  assert_error(p, "rms_norm: gamma: expected a weight [8]", "found gamma f32 [4]");
+  p = start(&x);
+  weft_nn_group_norm(p, x, WEFT_NO_VALUE, WEFT_NO_VALUE, 1e-5, 3);
+  assert_error(p, "group_norm: 8 columns cannot be divided into 3 parts", "");
+  p = start(&x);
+  weft_nn_rotary(p, x, &(struct weft_nn_rotary){.n_heads = 2, .d_rotated = 6, .base = 10000});
+  assert_error(p, "rotary: expected an even number of columns to turn, 2 to 4", "found 6");
+  p = start(&x);
+  weft_nn_clamp(p, x, 1, 0);
+  assert_error(p, "clamp: expected a range", "found [1, 0]");
+  p = start(&x);
+  weft_nn_slice_columns(p, x, 5, 4);
+  assert_error(p, "slice_columns: columns [5, +4) are outside of 8", "");
+  p = start(&x);
+  weft_nn_top_k(p, x, 9);
+  assert_error(p, "top_k: expected 1 to 8 numbers", "found 9");
+  p = start(&x);
+  weft_nn_concat_columns(p, (const weft_value[]){x, weft_nn_select_row(p, x, 0)}, 2);
+  assert_error(p, "concat_columns: input 1: expected rows as many as those of input 0", "found value");
+  p = start(&x);
+  weft_nn_concat_rows(p, x, weft_nn_slice_columns(p, x, 0, 4));
+  assert_error(p, "concat_rows: y: expected rows as wide as those of x", "[*, 4]");
+  p = start(&x);
+  weft_nn_repeat_row(p, x, x);
+  assert_error(p, "repeat_row: x: expected one row an item", "found x f32 [*, 8]");
+  p = start(&x);
+  weft_nn_weighted_sum(p, x, weft_nn_slice_columns(p, x, 0, 3));
+  assert_error(p, "weighted_sum: p: expected rows as many as those of x, whose width they divide", "[*, 3]");
+  p = start(&x);
+  struct weft_nn_grouped g = {.x = x, .ids = weft_nn_top_k(p, x, 2), .weight = weight(p, "w", 2, 5, 8),
+                              .bias = WEFT_NO_VALUE, .multiplier = WEFT_NO_VALUE};
+  weft_nn_grouped_linear(p, &g);
+  assert_error(p, "grouped_linear: weight: expected a weight [e, n, 8]", "found w f32 [5, 8]");
+  p = start(&x);
+  g.ids = x;
+  weft_nn_grouped_linear(p, &g);
+  assert_error(p, "grouped_linear: ids: expected rows i32", "found x f32 [*, 8]");
+  p = start(&x);
+  weft_nn_weight_rows(p, weight(p, "w", 2, 5, 8), 3, 3);
+  assert_error(p, "weight w: rows [3, +3) are outside of its 5", "");
+}
+
 static void conv_of_height(struct weft_nn_plan *p, int64_t height)
 {
   weft_value x = weft_nn_input(p, "x", weft_f32(), weft_nn_splits_uniform(p, height), 1);
@@ -204,8 +253,8 @@ static void test_plan_weight_errors(void)
   weft_nn_weight(p, &(struct weft_plan_weight){.name = "w", .data = zeros, .dtype = weft_i64(), .rank = 1, .dims = {4}});
   assert_error(p, "weight w: expected element type f32, f16 or bf16", "found i64");
   p = weft_nn_plan_new();
-  weft_nn_weight(p, &(struct weft_plan_weight){.name = "w", .data = zeros, .dtype = weft_f32(), .rank = 5, .dims = {4}});
-  assert_error(p, "expected 1 to 4 dims", "found 5");
+  weft_nn_weight(p, &(struct weft_plan_weight){.name = "w", .data = zeros, .dtype = weft_f32(), .rank = 6, .dims = {4}});
+  assert_error(p, "expected 1 to 5 dims", "found 6");
   p = weft_nn_plan_new();
   weight(p, "w", 2, 4, 0);
   assert_error(p, "expected 1 to 2^31 elements", "found 0 in dim 1");
@@ -296,6 +345,7 @@ int main(int argc, char **argv)
   g_test_add_func("/plan/attention_errors", test_plan_attention_errors);
   g_test_add_func("/plan/other_errors", test_plan_other_errors);
   g_test_add_func("/plan/sizes_at_and_beyond_the_limit", test_plan_sizes_at_and_beyond_the_limit);
+  g_test_add_func("/plan/layer_errors", test_plan_layer_errors);
   g_test_add_func("/plan/weight_errors", test_plan_weight_errors);
   g_test_add_func("/plan/check_finds_forgeries", test_plan_check_finds_forgeries);
   g_test_add_func("/plan/prints", test_plan_prints);

@@ -46,6 +46,9 @@ struct weft_attention {
 #define WEFT_ATTENTION_ROWS 336
 #define WEFT_ATTENTION_BIAS_PAD 64
 
+enum weft_binary { WEFT_BINARY_SUB, WEFT_BINARY_DIV, WEFT_BINARY_MIN, WEFT_BINARY_MAX };
+enum weft_unary { WEFT_UNARY_EXP, WEFT_UNARY_ABS, WEFT_UNARY_CLAMP };
+
 struct weft_kernels {
   const char *name;
 
@@ -56,6 +59,18 @@ struct weft_kernels {
   void (*layer_norm)(float *y, const float *x, const float *gamma, const float *beta, size_t d, float eps);
   /** y = softmax(x factor) over n; y may be x. */
   void (*softmax)(float *y, const float *x, size_t n, float factor);
+  /** rms: y = x / sqrt(mean(x^2) + eps) gamma; else y = x / max(sqrt(sum x^2), eps) gamma. gamma: NULL is ones. */
+  void (*length_norm)(float *y, const float *x, const float *gamma, size_t d, float eps, int rms);
+  /** y[i] = a[i] KIND b[i b_step], b_step 0 or 1; MIN and MAX are NaN where either is. y may be a or b. */
+  void (*binary)(float *y, const float *a, const float *b, size_t b_step, size_t n, enum weft_binary kind);
+  /** low, high: of CLAMP; NaN stays. y may be x. */
+  void (*unary)(float *y, const float *x, size_t n, enum weft_unary kind, float low, float high);
+  /** y[k] = x[k] cos[k] - x[k + half] sin[k]; y[k + half] = x[k + half] cos[k] + x[k] sin[k]. y may be x. */
+  void (*turn)(float *y, const float *x, const float *cosines, const float *sines, size_t half);
+  /** sums[c] += x, or (x - mean[c])^2 where there is a mean, over the rows in order. */
+  void (*column_sums)(double *sums, const float *x, size_t ld, size_t rows, size_t columns, const float *mean);
+  /** y[c] = (x[c] - mean[c]) factor[c] + beta[c]; beta may be NULL. */
+  void (*column_map)(float *y, const float *x, const float *mean, const float *factor, const float *beta, size_t n);
   /** y = act(x); y may be x. */
   void (*activate)(float *y, const float *x, size_t n, int act);
   void (*add)(float *y, const float *a, const float *b, size_t n);

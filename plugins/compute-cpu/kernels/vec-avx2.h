@@ -29,6 +29,8 @@ static inline vf v_fma(vf a, vf b, vf c) { return _mm256_fmadd_ps(a, b, c); }
 static inline vf v_max(vf a, vf b) { return _mm256_max_ps(a, b); }
 static inline vf v_min(vf a, vf b) { return _mm256_min_ps(a, b); }
 static inline vf v_sign(void) { return _mm256_set1_ps(-0.f); }
+/** a where a is NaN, else y. */
+static inline vf v_nan_of(vf y, vf a) { return _mm256_blendv_ps(y, a, _mm256_cmp_ps(a, a, _CMP_UNORD_Q)); }
 static inline vf v_abs(vf x) { return _mm256_andnot_ps(v_sign(), x); }
 static inline vf v_copysign(vf x, vf sign)
 {

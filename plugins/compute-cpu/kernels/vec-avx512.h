@@ -27,6 +27,8 @@ static inline vf v_div(vf a, vf b) { return _mm512_div_ps(a, b); }
 static inline vf v_fma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }
 static inline vf v_max(vf a, vf b) { return _mm512_max_ps(a, b); }
 static inline vf v_min(vf a, vf b) { return _mm512_min_ps(a, b); }
+/** a where a is NaN, else y. */
+static inline vf v_nan_of(vf y, vf a) { return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q), y, a); }
 static inline vf v_abs(vf x) { return _mm512_abs_ps(x); }
 static inline vf v_copysign(vf x, vf sign)
 {

@@ -30,6 +30,8 @@ static inline vf v_fma(vf a, vf b, vf c) { return a * b + c; }
 /** As the processor's: where either is NaN, the second. */
 static inline vf v_max(vf a, vf b) { return a > b ? a : b; }
 static inline vf v_min(vf a, vf b) { return a < b ? a : b; }
+/** a where a is NaN, else y. */
+static inline vf v_nan_of(vf y, vf a) { return a != a ? a : y; }
 static inline vf v_abs(vf x) { return fabsf(x); }
 static inline vf v_copysign(vf x, vf sign) { return copysignf(x, sign); }
 static inline vf v_select_less(vf a, vf b, vf yes, vf no) { return a < b ? yes : no; }

@@ -51,6 +51,12 @@ void WEFT_KERNEL(scale)(float *y, const float *x, size_t n, float factor, float 
 void WEFT_KERNEL(axpy)(float *y, const float *x, size_t n, float factor);
 float WEFT_KERNEL(dot)(const float *a, const float *b, size_t n);
 void WEFT_KERNEL(layer_norm)(float *y, const float *x, const float *gamma, const float *beta, size_t d, float eps);
+void WEFT_KERNEL(length_norm)(float *y, const float *x, const float *gamma, size_t d, float eps, int rms);
+void WEFT_KERNEL(binary)(float *y, const float *a, const float *b, size_t b_step, size_t n, enum weft_binary kind);
+void WEFT_KERNEL(unary)(float *y, const float *x, size_t n, enum weft_unary kind, float low, float high);
+void WEFT_KERNEL(turn)(float *y, const float *x, const float *cosines, const float *sines, size_t half);
+void WEFT_KERNEL(column_sums)(double *sums, const float *x, size_t ld, size_t rows, size_t columns, const float *mean);
+void WEFT_KERNEL(column_map)(float *y, const float *x, const float *mean, const float *factor, const float *beta, size_t n);
 void WEFT_KERNEL(softmax)(float *y, const float *x, size_t n, float factor);
 size_t WEFT_KERNEL(attention_bytes)(const struct weft_attention *a);
 void WEFT_KERNEL(attention)(const struct weft_attention *a);

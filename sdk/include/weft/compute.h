@@ -39,10 +39,10 @@ extern "C" {
 typedef uint32_t weft_value;
 #define WEFT_NO_VALUE UINT32_MAX
 
-#define WEFT_PLAN_RANK 4    /**< highest rank of a plan's value */
+#define WEFT_PLAN_RANK 5    /**< highest rank of a plan's value */
 #define WEFT_PLAN_INPUTS 8  /**< inputs of one operation */
 #define WEFT_PLAN_OUTPUTS 2 /**< outputs of one operation */
-#define WEFT_PLAN_INTS 12   /**< integer attributes of one operation */
+#define WEFT_PLAN_INTS 20   /**< integer attributes of one operation */
 #define WEFT_PLAN_FLOATS 4  /**< float attributes of one operation */
 
 /* What a value is. */

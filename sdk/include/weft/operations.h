@@ -33,7 +33,13 @@
 #define WEFT_OP_SPLITS_UNIFORM 1u /**< () -> each item i0 rows */
 #define WEFT_OP_SPLITS_ADD 2u     /**< (splits) -> each item i0 rows more */
 #define WEFT_OP_SPLITS_SLICE 3u   /**< (splits) -> of each item the rows [i0, min(i0 + i1, n)) */
-/** (x [*, K], w [N, K], w bias? [N], residual? [*, N]) -> act(x w^T + bias) + residual [*, N]; i0: WEFT_ACT_*. */
+/** (splits) -> of each item the places of a window of i0 rows, each i3 (0: 1) apart, moved by i1, with i2 rows added
+    around: (n + i2 - i3 (i0 - 1) - 1) / i1 + 1, none where that is below 1. */
+#define WEFT_OP_SPLITS_CONV 4u
+#define WEFT_OP_SPLITS_SUM 5u     /**< (splits, splits) -> each item the rows of both */
+#define WEFT_OP_SPLITS_END 16u    /**< numbers below give splits */
+/** (x [*, K], w [N, K], w bias? [N], residual? [*, N]) -> act(x w^T + bias) + residual [*, N]; i0: WEFT_ACT_*. A MUL
+    behind it makes the gated unit of Shazeer 2020, "GLU Variants Improve Transformer". */
 #define WEFT_OP_LINEAR 16u
 /** (x, w gamma [d], w beta? [d]) -> (x - mean) / sqrt(var + f0) gamma + beta, over each row. */
 #define WEFT_OP_LAYER_NORM 17u
@@ -70,7 +76,7 @@
 #define WEFT_OP_PATCHES 21u
 /** (x, w tokens [k, d], splits out: SPLITS_ADD k) -> each item: the k tokens, then its rows. */
 #define WEFT_OP_PREPEND 22u
-/** (x) -> row i0 of each item, [items, d]; an item with fewer rows is bad input. */
+/** (x) -> row i0 of each item, [items, d], below 0 from its end (-1: the last); an item with fewer rows is bad input. */
 #define WEFT_OP_SELECT_ROW 23u
 /** (x, splits out: SPLITS_SLICE i0 i1) -> the rows [i0, min(i0 + i1, n)) of each item. */
 #define WEFT_OP_SLICE_ROWS 24u
@@ -88,5 +94,50 @@
 #define WEFT_OP_SCALE 30u
 /** (x) -> act(x); i0: WEFT_ACT_*. */
 #define WEFT_OP_ACTIVATION 31u
+/** (x, w gamma? [d / i0]) -> x / sqrt(mean(x^2) + f0) gamma over each of the i0 (0: 1) equal parts of a row (Zhang and
+    Sennrich 2019, "Root Mean Square Layer Normalization"). */
+#define WEFT_OP_RMS_NORM 32u
+/** (x) -> x / max(sqrt(sum x^2), f0) over each of the i0 (0: 1) equal parts of a row. */
+#define WEFT_OP_L2_NORM 33u
+/**
+ * (x [*, i0 heads x d]) -> each head turned by its row's place p = i3 + index in the item: columns k and k + i1/2 (or,
+ * i2 1, 2k and 2k + 1) of the first i1 by the angle p f0^(-2k/i1), the rest as they are (Su et al. 2021, "RoFormer").
+ * Angles are rounded to f32 as the models' own code has them.
+ */
+#define WEFT_OP_ROTARY 34u
+#define WEFT_OP_SUB 35u     /**< (x, y) -> x - y; y as for ADD */
+#define WEFT_OP_DIV 36u     /**< (x, y) -> x / y; y as for ADD */
+#define WEFT_OP_MIN 37u     /**< (x, y) -> the smaller; y as for ADD; NaN where either is */
+#define WEFT_OP_MAX 38u     /**< (x, y) -> the larger; y as for ADD; NaN where either is */
+#define WEFT_OP_EXP 39u     /**< (x) -> e^x: 0 below -87.33, never above e^88.37 */
+#define WEFT_OP_ABS 40u     /**< (x) -> |x| */
+#define WEFT_OP_CLAMP 41u   /**< (x) -> x within [f0, f1]; NaN stays */
+#define WEFT_OP_SLICE_COLUMNS 42u /**< (x) -> columns [i0, i0 + i1) */
+#define WEFT_OP_CONCAT_COLUMNS 43u /**< (x, y?, ...) of equal splits -> their columns side by side */
+#define WEFT_OP_CONCAT_ROWS 44u /**< (x, y, splits out: SPLITS_SUM) -> of each item the rows of x, then those of y */
+/** (x, rows [*] i32 of any splits) -> row rows[r] of its item for each r, with the splits of rows; one outside is bad
+    input. */
+#define WEFT_OP_GATHER_ROWS 45u
+#define WEFT_OP_REPEAT_ROW 46u /**< (x [items, d], splits out) -> each item's row once for each of its rows */
+#define WEFT_OP_MAX_ROWS 47u /**< (x) -> largest number of each column over the rows of an item, [items, d]; none: zeros */
+/** (x) -> columns of the i0 largest numbers of each row, largest first, [*, i0] i32. Equal ones: the lower column
+    first; NaN comes behind everything. */
+#define WEFT_OP_TOP_K 48u
+/** (x, columns [*, k] i32 of x's splits) -> those numbers of each row, [*, k]; one outside is bad input. */
+#define WEFT_OP_TAKE_COLUMNS 49u
+/**
+ * (x [*, K], ids [*, k] or [*] i32, w [E, N, K], w bias? [E, N], multiplier? [*, k N]) -> [*, k N], for each choice c of
+ * a row act(x w[id]^T + bias[id]) multiplier in columns [c N, (c + 1) N); id -1: zeros; another one outside of [0, E) is
+ * bad input. ids have the splits of x, or none: then they hold for every row of their item. i0: WEFT_ACT_*. i1 1: x is
+ * [*, k K], and choice c reads columns [c K, (c + 1) K). Rows are gathered by id, each group is one product.
+ * With TOP_K, SOFTMAX and WEIGHTED_SUM a mixture of experts (Shazeer et al. 2017); two of them with few rows in w, an
+ * adapter for each item (Hu et al. 2021, "LoRA").
+ */
+#define WEFT_OP_GROUPED_LINEAR 50u
+/** (x [*, k N], p [*, k]) -> sum of p_c x[c N, (c + 1) N) in order of c, [*, N]; what has p_c 0 is left out. */
+#define WEFT_OP_WEIGHTED_SUM 51u
+/** (x [*, C], w gamma? [C], w beta? [C]) -> (x - mean) / sqrt(var + f0) gamma + beta over all rows of an item and each
+    of the i0 equal parts of its columns (Wu and He 2018, "Group Normalization"). */
+#define WEFT_OP_GROUP_NORM 53u
 
 #endif
