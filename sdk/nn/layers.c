@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "layers.h"
 #include "plan-private.h"
-
-#include <string.h>
+#include "quantised.h"
 
 static weft_value append(struct weft_nn_plan *plan, uint32_t code, uint32_t n_inputs, const weft_value *inputs, int64_t i0,
                          int64_t i1)
@@ -23,10 +22,14 @@ weft_value weft_nn_weight_rows(struct weft_nn_plan *plan, weft_value weight, int
   if (first < 0 || n < 1 || first > part.dims[0] - n)
     return weft_nn_plan_fail(plan, WEFT_BAD_CONFIG, "weight %s: rows [%lld, +%lld) are outside of its %lld",
                              part.name ? part.name : "?", (long long)first, (long long)n, (long long)part.dims[0]);
-  uint64_t row = part.dtype.bits / 8;
+  uint64_t row = part.dtype.bits;
   for (uint32_t d = 1; d < part.rank; d++)
     row *= (uint64_t)part.dims[d];
-  part.offset += (uint64_t)first * row;
+  part.offset += (uint64_t)first * row / 8;
+  if (part.dtype.bits == 8)
+    part.scales += (uint64_t)first * sizeof(float);
+  else if (part.dtype.bits == 4)
+    part.scales += (uint64_t)first * (uint64_t)(part.dims[1] / WEFT_NN_INT4_GROUP) * sizeof(uint16_t);
   part.dims[0] = n;
   return weft_nn_weight(plan, &part);
 }
