@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pool.h"
 
+#include "busy.h"
 #include "clock.h"
 #include "cpus.h"
 #include "hosttable.h"
@@ -124,8 +125,11 @@ static uint32_t help(struct weft_pool_impl *pool)
         (uint32_t)atomic_load_explicit(&op->claim, memory_order_relaxed) >=
             atomic_load_explicit(&op->n_chunks, memory_order_relaxed))
       continue;
-    if (atomic_fetch_sub(&op->seats, 1) > 0)
+    if (atomic_fetch_sub(&op->seats, 1) > 0) {
+      weft_busy_enter();
       n_run += work_on(pool, op);
+      weft_busy_leave();
+    }
     atomic_fetch_add(&op->seats, 1);
   }
   return n_run;
@@ -385,7 +389,7 @@ static void run_inline(uint32_t n_chunks, void (*fn)(void *, uint32_t), void *ar
 }
 
 static struct operation *open_operation(struct weft_pool_impl *pool, uint32_t n_chunks, void (*fn)(void *, uint32_t),
-                                        void *arg)
+                                        void *arg, uint32_t n_seats)
 {
   for (uint32_t i = 0; i < N_OPERATIONS; i++) {
     struct operation *op = &pool->operations[i];
@@ -401,7 +405,7 @@ static struct operation *open_operation(struct weft_pool_impl *pool, uint32_t n_
     atomic_store_explicit(&op->n_done, 0, memory_order_release);
     atomic_store_explicit(&op->waiting, 0, memory_order_release);
     atomic_store_explicit(&op->n_chunks, n_chunks, memory_order_release);
-    atomic_store_explicit(&op->seats, (int32_t)pool->n_threads - 1, memory_order_release);
+    atomic_store_explicit(&op->seats, (int32_t)n_seats, memory_order_release);
     atomic_store(&op->claim, (generation + 1) << 32);
     return op;
   }
@@ -457,25 +461,43 @@ static void wake_helpers(struct weft_pool_impl *pool, uint32_t n_wanted)
   pthread_mutex_unlock(&pool->lock);
 }
 
-void weft_pool_parallel(struct weft_pool_impl *pool, uint32_t n_chunks, void (*fn)(void *, uint32_t), void *arg)
+/* Helpers that an operation may have: not so many that this process and the workers of the host exceed the cores. */
+static uint32_t n_seats(const struct weft_pool_impl *pool)
 {
-  if (n_chunks < 2 || n_chunks == UINT32_MAX || pool->n_threads < 2 || inside) {
+  uint32_t others = weft_busy_others(), most = pool->n_threads - 1;
+  return others < most ? most - others : 0;
+}
+
+static void share(struct weft_pool_impl *pool, uint32_t n_chunks, void (*fn)(void *, uint32_t), void *arg)
+{
+  uint32_t others = n_seats(pool);
+  if (!others) {
     run_inline(n_chunks, fn, arg);
     return;
   }
   atomic_fetch_add(&pool->n_open, 1);
-  struct operation *op = open_operation(pool, n_chunks, fn, arg);
+  struct operation *op = open_operation(pool, n_chunks, fn, arg, others);
   if (!op) {
     atomic_fetch_sub(&pool->n_open, 1);
     run_inline(n_chunks, fn, arg);
     return;
   }
   n_splits++;
-  uint32_t others = pool->n_threads - 1;
   wake_helpers(pool, n_chunks - 1 < others ? n_chunks - 1 : others);
   work_on(pool, op);
   join(pool, op, n_chunks);
   atomic_store(&op->busy, 0);
+}
+
+void weft_pool_parallel(struct weft_pool_impl *pool, uint32_t n_chunks, void (*fn)(void *, uint32_t), void *arg)
+{
+  if (n_chunks < 2 || n_chunks == UINT32_MAX || pool->n_threads < 2 || inside) {
+    run_inline(n_chunks, fn, arg);
+    return;
+  }
+  weft_busy_enter();
+  share(pool, n_chunks, fn, arg);
+  weft_busy_leave();
 }
 
 static void parallel(uint32_t n_chunks, void (*fn)(void *arg, uint32_t chunk), void *arg)

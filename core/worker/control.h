@@ -16,7 +16,7 @@
 #define WEFT_CONTROL_MAX_BYTES (4u << 20)
 /** Largest body that goes into the packet itself. */
 #define WEFT_CONTROL_PACKET_BYTES (16u << 10)
-#define WEFT_CONTROL_MAX_FDS 3u
+#define WEFT_CONTROL_MAX_FDS 4u
 /** The descriptor at which a launcher finds its end. */
 #define WEFT_CONTROL_FD 3
 

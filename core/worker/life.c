@@ -4,6 +4,7 @@
  * thread that owns them (worker-private.h), driven by three descriptors: the
  * control channel, the pidfd of the worker and that of its zygote.
  */
+#include "busy.h"
 #include "launch.h"
 #include "watch.h"
 #include "worker-private.h"
@@ -106,6 +107,7 @@ void weft_life_ended(struct weft_worker *worker, int code, int status)
   atomic_store(&worker->pid, 0);
   worker->timer_ns = 0;
   worker->forked = 0;
+  weft_busy_clear(worker->busy_place);
   worker->down_since_ns = weft_now_ns();
   /* Before the burial: a start that publishes after it sees the state and asks for a revival. */
   atomic_store(&worker->state, zygote ? WEFT_WORKER_GONE : WEFT_WORKER_DOWN);
@@ -164,11 +166,12 @@ static int start_process(struct weft_worker *worker)
 
 static int send_setup(struct weft_worker *worker)
 {
-  struct weft_message message = {.kind = WEFT_CONTROL_SETUP, .n_fds = 3, .n_bytes = worker->setup_body.n_bytes,
+  struct weft_message message = {.kind = WEFT_CONTROL_SETUP, .n_fds = worker->busy_place ? 4 : 3, .n_bytes = worker->setup_body.n_bytes,
                                  .data = worker->setup_body.data};
   message.fds[0] = weft_segments_reader(&worker->segments);
   message.fds[1] = worker->segments.out_fd;
   message.fds[2] = worker->eventfd;
+  message.fds[3] = weft_busy_fd();
   if (message.fds[0] < 0)
     return errno;
   int error = weft_control_send(worker->control, &message, 0);

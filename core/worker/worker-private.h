@@ -66,6 +66,7 @@ struct weft_worker {
   struct weft_control_buffer buffer;
   int control, zygote_fd, worker_fd; /**< -1: none */
   int32_t zygote_pid;
+  uint32_t busy_place;         /**< busy.h; 0: none */
   int forked, activated, timed_out, broken, killed, attached;
   int active;                  /**< activate has succeeded once */
   weft_status failure_status;  /**< activate or fork failed, in words; WEFT_OK: it did not */

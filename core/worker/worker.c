@@ -3,6 +3,7 @@
 #include "worker.h"
 
 #include "watch.h"
+#include "busy.h"
 #include "worker-private.h"
 
 #include <errno.h>
@@ -39,6 +40,7 @@ static int put_setup(struct weft_worker *worker, const struct weft_worker_spec *
   weft_put_text(body, spec->node_id);
   weft_put_text(body, spec->compute);
   weft_put_u32(body, spec->n_threads);
+  weft_put_u32(body, worker->busy_place);
   weft_put_config(body, spec->config);
   return body->failed;
 }
@@ -56,6 +58,7 @@ static int prepare(struct weft_worker *worker, const struct weft_worker_spec *sp
   worker->eventfd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (worker->eventfd < 0)
     return errno;
+  worker->busy_place = weft_busy_take();
   worker->program = keep_text(worker, spec->program);
   worker->label = keep_label(worker, spec);
   if (!worker->program || !worker->label || put_setup(worker, spec))
@@ -181,6 +184,7 @@ void weft_worker_free(struct weft_worker *worker)
     return;
   weft_watch_detach(worker);
   weft_life_end(worker);
+  weft_busy_release(worker->busy_place);
   for (struct weft_worker_resource *r = worker->resources; r; r = r->next)
     if (r->fd >= 0)
       close(r->fd);

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "busy.h"
 #include "cpus.h"
 #include "hosttable.h"
 #include "pool.h"
 
 #include <glib.h>
 #include <glib/gstdio.h>
+#include <signal.h>
 #include <stdatomic.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #define N_CHUNKS 1000
 
@@ -19,6 +23,85 @@ static void once(void *arg, uint32_t chunk)
 {
   struct tally *tally = arg;
   atomic_fetch_add(&tally->n[chunk], 1);
+}
+
+/* Another process on this machine's cores: a child with a place of its own, computing until it is killed. */
+static pid_t begin_other(uint32_t place, uint32_t n_threads)
+{
+  int ready[2];
+  char byte = 0;
+  g_assert_cmpint(pipe(ready), ==, 0);
+  pid_t pid = fork();
+  if (pid == 0) {
+    if (weft_busy_join(weft_busy_fd(), place) != 0)
+      _exit(1);
+    for (uint32_t i = 0; i < n_threads; i++)
+      weft_busy_enter();
+    if (write(ready[1], &byte, 1) != 1)
+      _exit(1);
+    for (;;)
+      pause();
+  }
+  close(ready[1]);
+  g_assert_cmpint(read(ready[0], &byte, 1), ==, 1);
+  close(ready[0]);
+  return pid;
+}
+
+static void end_other(pid_t pid)
+{
+  kill(pid, SIGKILL);
+  waitpid(pid, NULL, 0);
+}
+
+static uint64_t splits_of(struct weft_pool_impl *pool)
+{
+  struct tally *tally = g_new0(struct tally, 1);
+  uint64_t before = weft_pool_thread_splits();
+  weft_pool_parallel(pool, 64, once, tally);
+  for (uint32_t k = 0; k < 64; k++)
+    g_assert_cmpint(atomic_load(&tally->n[k]), ==, 1);
+  g_free(tally);
+  return weft_pool_thread_splits() - before;
+}
+
+static void test_pool_keeps_within_cores_with_workers(void)
+{
+  struct weft_pool_impl *pool;
+  g_assert_cmpint(weft_pool_new(2, &pool), ==, WEFT_OK);
+  g_assert_cmpuint(weft_busy_others(), ==, 0);
+  uint32_t place = weft_busy_take(), second = weft_busy_take();
+  g_assert_cmpuint(place, >, 0);
+  g_assert_cmpuint(second, >, place);
+  pid_t other = begin_other(place, 1);
+  g_assert_cmpuint(weft_busy_others(), ==, 1);
+  g_assert_cmpuint(splits_of(pool), ==, 0);
+  end_other(other);
+  /* who is killed counts until the host has seen its end */
+  g_assert_cmpuint(weft_busy_others(), ==, 1);
+  weft_busy_clear(place);
+  g_assert_cmpuint(weft_busy_others(), ==, 0);
+  /* whatever it writes: it counts for no more than a pool can have */
+  other = begin_other(second, 2 * WEFT_BUSY_MOST);
+  g_assert_cmpuint(weft_busy_others(), ==, WEFT_BUSY_MOST);
+  end_other(other);
+  weft_busy_release(second);
+  weft_busy_release(place);
+  g_assert_cmpuint(weft_busy_others(), ==, 0);
+  g_assert_cmpuint(splits_of(pool), ==, 1);
+  weft_busy_leave(); /* never below 0 */
+  g_assert_cmpuint(weft_busy_others(), ==, 0);
+  weft_pool_free(pool);
+}
+
+/* Every place is given once, and one more is none. */
+static void test_pool_busy_places_run_out(void)
+{
+  for (uint32_t i = 1; i < WEFT_BUSY_PLACES; i++)
+    g_assert_cmpuint(weft_busy_take(), ==, i);
+  g_assert_cmpuint(weft_busy_take(), ==, 0);
+  for (uint32_t i = 0; i < WEFT_BUSY_PLACES; i++)
+    weft_busy_release(i);
 }
 
 static void test_pool_each_chunk_once(void)
@@ -210,6 +293,8 @@ static void test_pool_environment(void)
 int main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
+  g_test_add_func("/pool/keeps-within-cores-with-workers", test_pool_keeps_within_cores_with_workers);
+  g_test_add_func("/pool/busy-places-run-out", test_pool_busy_places_run_out);
   g_test_add_func("/pool/each-chunk-once", test_pool_each_chunk_once);
   g_test_add_func("/pool/nested", test_pool_nested);
   g_test_add_func("/pool/uneven", test_pool_uneven);

@@ -2,6 +2,7 @@
 #include "zygote.h"
 
 #include "module.h"
+#include "busy.h"
 #include "pool.h"
 #include "ring.h"
 
@@ -130,20 +131,26 @@ static int take_setup(struct weft_zygote *zygote)
 {
   struct weft_message message;
   if (weft_control_receive(zygote->control, &zygote->buffer, 0, &message) || message.kind != WEFT_CONTROL_SETUP ||
-      message.n_fds != 3)
+      message.n_fds < 3)
     return EXIT_FAILURE;
   struct weft_reader reader = {message.data, message.n_bytes, 0, 0};
   uint64_t n_bytes = weft_get_u64(&reader);
   zygote->module = keep_text(zygote, &reader);
   zygote->node_id = keep_text(zygote, &reader);
   zygote->compute = keep_text(zygote, &reader);
-  uint32_t n_threads = weft_get_u32(&reader);
+  uint32_t n_threads = weft_get_u32(&reader), place = weft_get_u32(&reader);
   if (weft_get_config(&reader, &zygote->arena, &zygote->config) != WEFT_OK || !zygote->module || !zygote->node_id)
     return EXIT_FAILURE;
   int in = weft_message_take(&message, 0), out = weft_message_take(&message, 1);
   zygote->eventfd = weft_message_take(&message, 2);
   if (weft_segments_map(&zygote->segments, in, out, n_bytes))
     return EXIT_FAILURE;
+  int busy = weft_message_take(&message, 3);
+  if (busy >= 0) {
+    /* only a hint: without it the worker takes the threads that it was given */
+    (void)weft_busy_join(busy, place);
+    close(busy);
+  }
   if (weft_pool_new(n_threads, &zygote->pool) != WEFT_OK)
     return EXIT_FAILURE;
   weft_worker_pool_offer(zygote->pool);
