@@ -11,6 +11,9 @@
 
 #include <glib.h>
 
+/** The key of what `weft model check --store` found: it stays until the model goes. */
+#define WEFT_DERIVED_CHECK "check"
+
 /** Absolute path, there or not. Caller frees with g_free. */
 char *weft_derived_path(const char *folder, const char *model_digest, const char *key);
 /** Writes head and body, synced, under a name that appears at once. FALSE: WEFT_CATALOGUE_ERROR. [control thread] */

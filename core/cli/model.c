@@ -13,6 +13,8 @@ static const char help[] =
     "  list                   what is there\n"
     "  show NAME[@RANGE]      digest, files, source, place, and what is packed of it\n"
     "  check NAME[@RANGE]     reads every file again and compares\n"
+    "                         --store N: runs it on N made-up items at every precision, and stores what each loses\n"
+    "                         and takes on this machine, which \"precision: auto\" of a pipeline goes by\n"
     "  gc [NAME[@RANGE]]      removes packed weights, of one model or of all; a start makes them anew\n"
     "  remove NAME[@VERSION]  takes it away, all versions without VERSION\n"
     "  digest DIR             the digest of a model folder, which names the embedding space of the model\n"
@@ -94,6 +96,9 @@ static int run(int argc, char **argv)
   for (guint i = 0; argc > 1 && !asks && i < G_N_ELEMENTS(tools); i++)
     if (strcmp(argv[1], tools[i].name) == 0)
       return tools[i].run(argc, argv);
+  for (int i = 2; i < argc && !asks && strcmp(argv[1], "check") == 0; i++)
+    if (strcmp(argv[i], "--store") == 0 || g_str_has_prefix(argv[i], "--store="))
+      return weft_model_store_check(argc, argv);
   if (argc < 2)
     return weft_command_usage_error(&weft_command_model,
                                     "what to do is missing: add, list, show, check, remove, digest, pack, quantize or "

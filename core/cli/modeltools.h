@@ -5,5 +5,7 @@
 
 int weft_model_quantize(int argc, char **argv);
 int weft_model_pack(int argc, char **argv);
+/** `check NAME --store N`. */
+int weft_model_store_check(int argc, char **argv);
 
 #endif

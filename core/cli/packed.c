@@ -30,6 +30,8 @@ GPtrArray *weft_packed_list(const WeftArtifactRow *row)
   g_autoptr(GPtrArray) files = weft_derived_list(row->catalogue, row->digest);
   for (guint i = 0; i < files->len; i++) {
     const WeftDerivedFile *file = files->pdata[i];
+    if (strcmp(file->key, WEFT_DERIVED_CHECK) == 0)
+      continue;
     WeftPacked *packed = g_new0(WeftPacked, 1);
     const char *layout = NULL;
     g_autoptr(GMappedFile) map = g_mapped_file_new(file->path, FALSE, NULL);
@@ -49,6 +51,8 @@ void weft_packed_check(const WeftArtifactRow *row, GPtrArray *problems)
   g_autoptr(GPtrArray) files = weft_derived_list(row->catalogue, row->digest);
   for (guint i = 0; i < files->len; i++) {
     const WeftDerivedFile *file = files->pdata[i];
+    if (strcmp(file->key, WEFT_DERIVED_CHECK) == 0)
+      continue;
     const char *layout = NULL;
     g_autoptr(GMappedFile) map = g_mapped_file_new(file->path, FALSE, NULL);
     const char *bytes = map ? g_mapped_file_get_contents(map) : NULL;
@@ -92,6 +96,8 @@ static gboolean remove_files(const char *folder, const char *digest, guint *n, g
   weft_derived_sweep(folder);
   for (guint i = 0; i < files->len; i++) {
     const WeftDerivedFile *file = files->pdata[i];
+    if (strcmp(file->key, WEFT_DERIVED_CHECK) == 0)
+      continue;
     if (!weft_derived_remove(file, error))
       return FALSE;
     *n += 1;

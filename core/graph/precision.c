@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "precision.h"
 
+#include "derived.h"
+
 #include <jansson.h>
 
 #include <string.h>
@@ -165,6 +167,59 @@ static void take_own(WeftRevision *revision, guint model)
   json_decref(block);
 }
 
+/* ---- as the machine says it ---- */
+
+/* What `weft model check --store` found here; NULL: nothing. Caller frees with json_decref. */
+static json_t *check_of(const WeftRevision *revision, guint model, const char *fingerprint)
+{
+  const WeftArtifactRow *row = revision->model_rows[model];
+  g_autofree char *path = row ? weft_derived_path(row->catalogue, row->digest, WEFT_DERIVED_CHECK) : NULL;
+  json_t *file = path ? json_load_file(path, 0, NULL) : NULL;
+  json_t *found = json_incref(json_object_get(json_object_get(file, "machines"), fingerprint));
+  json_decref(file);
+  return found;
+}
+
+/* The fastest whose outputs are close enough to those at f32. */
+static int fastest(const struct weft_compute *compute, const json_t *results)
+{
+  static const double bars[] = {0, 0.9995, 0.995};
+  double best_ms = G_MAXDOUBLE;
+  int best = 0;
+  size_t i;
+  json_t *one;
+  json_array_foreach((json_t *)results, i, one) {
+    const char *word = json_string_value(json_object_get(one, "precision"));
+    const char *layout = json_string_value(json_object_get(one, "layout"));
+    int precision = word ? weft_precision_find(word) : WEFT_PRECISION_UNSAID;
+    double ms = json_number_value(json_object_get(one, "ms"));
+    if (precision < 0 || precision >= (int)G_N_ELEMENTS(bars) || !(ms > 0) || ms >= best_ms ||
+        g_strcmp0(layout, compute->layout((guint32)precision)) != 0 ||
+        (precision > 0 && !(json_number_value(json_object_get(one, "cosine")) >= bars[precision])))
+      continue;
+    best_ms = ms;
+    best = precision;
+  }
+  return best;
+}
+
+static void take_auto(WeftRevision *revision, guint model)
+{
+  WeftModelPrecision *one = &revision->precisions[model];
+  const struct weft_compute *compute = weft_host_table()->get_extension(WEFT_COMPUTE_ID);
+  json_t *results = compute ? check_of(revision, model, compute->fingerprint) : NULL;
+  one->runs = 0;
+  one->why = revision->model_rows[model]
+                 ? "auto, and \"weft model check NAME --store N\" has not been run on this machine"
+                 : "auto, and what a model of a folder loses is stored nowhere: it is for models of the catalogue";
+  if (results) {
+    one->runs = fastest(compute, results);
+    one->why = one->runs ? "auto: the fastest on this machine whose stored check holds"
+                         : "auto: nothing whose stored check holds is faster on this machine";
+  }
+  json_decref(results);
+}
+
 /* ---- what runs ---- */
 
 static gboolean model_at_use(const WeftBuilder *builder, guint model)
@@ -187,10 +242,8 @@ void weft_models_take_precision(WeftBuilder *builder)
     one->runs = one->said >= 0 ? one->said : 0;
     if (model_at_use(builder, i))
       take_own(builder->revision, i);
-    if (one->said != (int)WEFT_PRECISION_AUTO)
-      continue;
-    one->runs = 0;
-    one->why = "auto, and no outputs of the model are stored that another precision could be held to";
+    if (one->said == (int)WEFT_PRECISION_AUTO)
+      take_auto(builder->revision, i);
   }
 }
 

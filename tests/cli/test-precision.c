@@ -65,11 +65,19 @@ static void test_precision_is_explained(void)
   g_auto(CliResult) option = cli_weft(NULL, "pipeline", "explain", "WORK/p.yaml", "see", "--precision", "vit=bf16", NULL);
   cli_contains(option.out, "  precision bf16: the option says so\n");
   g_auto(CliResult) automatic = cli_weft(NULL, "pipeline", "explain", "WORK/p.yaml", "see", "--precision", "auto", NULL);
-  cli_contains(automatic.out, "  precision f32: auto, and no outputs");
+  cli_contains(automatic.out, "  precision f32: auto, and what a model of a folder loses is stored nowhere");
   g_auto(CliResult) show = cli_weft(NULL, "pipeline", "show", "WORK/p.yaml", NULL);
   cli_contains(show.out, ", precision: int4}");
   g_auto(CliResult) dot = cli_weft(NULL, "pipeline", "dot", "WORK/p.yaml", NULL);
   cli_contains(dot.out, ", int4\"");
+}
+
+static json_t *layout_of(const json_t *results, const char *precision)
+{
+  for (size_t i = 0; i < json_array_size(results); i++)
+    if (strcmp(text_at(json_array_get(results, i), "precision"), precision) == 0)
+      return (json_t *)cli_at(json_array_get(results, i), "layout");
+  g_error("no result for %s", precision);
 }
 
 static void test_precision_is_locked(void)
@@ -83,6 +91,51 @@ static void test_precision_is_locked(void)
   g_auto(CliResult) other = cli_weft(NULL, "pipeline", "check", "WORK/p.yaml", "--locked", "--precision", "int8", NULL);
   g_assert_cmpint(other.code, ==, 4);
   cli_contains(other.err, "node see: precision: auto -> int8\n");
+}
+
+/* auto goes by what was stored for this fingerprint, and by nothing else. */
+static void test_precision_auto_goes_by_the_check(void)
+{
+  g_auto(CliResult) add = cli_weft(NULL, "model", "add", "DIGITS/models/vit", "--catalogue", "WORK/auto", NULL);
+  g_assert_cmpint(add.code, ==, 0);
+  write_pipeline("{use: vit@^1, precision: auto}");
+  g_auto(CliResult) before = cli_weft(NULL, "pipeline", "explain", "WORK/p.yaml", "see", "--catalogue", "WORK/auto", NULL);
+  cli_contains(before.out, "  precision f32: auto, and \"weft model check NAME --store N\" has not been run");
+  g_auto(CliResult) check = cli_weft(NULL, "model", "check", "vit", "--store", "4", "--json", "--catalogue", "WORK/auto", NULL);
+  g_assert_cmpstr(check.err, ==, "");
+  json_t *found = cli_json(&check);
+  const json_t *results = cli_at(found, "results");
+  g_assert_cmpuint(json_array_size(results), >=, 2);
+  g_assert_cmpfloat(json_number_value(cli_at(json_array_get(results, 0), "cosine")), >, 0.9999999);
+  g_auto(CliResult) after = cli_weft(NULL, "pipeline", "explain", "WORK/p.yaml", "see", "--catalogue", "WORK/auto", NULL);
+  cli_contains(after.out, ": auto: ");
+  g_autofree char *folder = g_build_filename(cli_work(), "auto", "derived", NULL);
+  g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
+  const char *name = NULL;
+  while ((name = g_dir_read_name(dir)) && !g_str_has_suffix(name, ".check"))
+    continue;
+  g_assert_nonnull(name);
+  static const double cosines[] = {0.996, 0.99, 0.996}, times[] = {0.5, 0.5, 2};
+  for (guint i = 0; i < G_N_ELEMENTS(cosines); i++) {
+    json_t *file = json_pack("{s:s, s:{s:[{s:s, s:s, s:f, s:f}, {s:s, s:O, s:f, s:f}]}}", "schema", "weft.check/1", "machines",
+                             json_string_value(cli_at(found, "fingerprint")), "precision", "f32", "layout",
+                             json_string_value(cli_at(json_array_get(results, 0), "layout")), "cosine", 1.0, "ms", 1.0, "precision",
+                             "int8", "layout", layout_of(results, "int8"), "cosine", cosines[i], "ms", times[i]);
+    g_autofree char *relative = g_build_filename("auto", "derived", name, NULL);
+    char *text = json_dumps(file, 0);
+    g_free(cli_write(relative, text, -1));
+    free(text);
+    json_decref(file);
+    g_auto(CliResult) told = cli_weft(NULL, "pipeline", "explain", "WORK/p.yaml", "see", "--catalogue", "WORK/auto", NULL);
+    cli_contains(told.out, i == 0 ? "  precision int8: auto: the fastest" : "  precision f32: auto: nothing whose");
+  }
+  g_auto(CliResult) other = cli_weft("WEFT_COMPUTE_ISA=scalar", "pipeline", "explain", "WORK/p.yaml", "see", "--catalogue",
+                                     "WORK/auto", NULL);
+  cli_contains(other.out, "has not been run on this machine");
+  g_auto(CliResult) gc = cli_weft(NULL, "model", "gc", "--catalogue", "WORK/auto", NULL);
+  g_auto(CliResult) show = cli_weft(NULL, "model", "show", "vit", "--catalogue", "WORK/auto", NULL);
+  g_assert_null(strstr(show.out, "damaged"));
+  json_decref(found);
 }
 
 static void test_precision_option_faults(void)
@@ -131,6 +184,7 @@ int main(int argc, char **argv)
   g_test_add_func("/precision/is_told", test_precision_is_told);
   g_test_add_func("/precision/is_explained", test_precision_is_explained);
   g_test_add_func("/precision/is_locked", test_precision_is_locked);
+  g_test_add_func("/precision/auto_goes_by_the_check", test_precision_auto_goes_by_the_check);
   g_test_add_func("/precision/option_faults", test_precision_option_faults);
   g_test_add_func("/precision/needs_a_provider", test_precision_needs_a_provider);
   int code = g_test_run();
