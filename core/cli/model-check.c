@@ -101,7 +101,8 @@ static void print(const Job *job, const char *fingerprint, const json_t *results
     weft_command_print_json(json_pack("{s:s, s:s, s:O}", "schema", "weft.check/1", "fingerprint", fingerprint, "results", results));
     return;
   }
-  printf("%s, %" G_GUINT64_FORMAT " items\n%-9s  %-14s  %10s  %10s\n", fingerprint, job->n_items, "precision", "layout", "cosine", "ms");
+  printf("%s, %" G_GUINT64_FORMAT " items\n%-9s  %-14s  %10s  %10s\n", fingerprint, job->n_items,
+         "precision", "layout", "cosine", "ms");
   json_array_foreach((json_t *)results, i, one) {
     printf("%-9s  %-14s  %10.6f  %10.3f\n", json_string_value(json_object_get(one, "precision")),
            json_string_value(json_object_get(one, "layout")), json_number_value(json_object_get(one, "cosine")),

@@ -158,9 +158,10 @@ static void on_item(void *data, uint32_t slot, weft_status status, const char *m
     g_strlcpy(kept, message, WEFT_MESSAGE_BYTES);
 }
 
-static weft_status run_program(const struct weft_compute *compute, const struct weft_program *program,
-                               const WeftPlanInputs *inputs, WeftPlanValues *out, double *ms, char *message)
+static weft_status run_program(const WeftPlanRun *how, const struct weft_program *program, WeftPlanValues *out, char *message)
 {
+  const WeftPlanInputs *inputs = how->inputs;
+  double *ms = how->ms;
   g_autofree gint64 *rows = g_new0(gint64, inputs->n_inputs + 1);
   g_autofree struct weft_compute_input *in = g_new0(struct weft_compute_input, inputs->n_inputs + 1);
   g_autofree struct weft_compute_output *results = g_new0(struct weft_compute_output, out->n + 1);
@@ -172,7 +173,7 @@ static weft_status run_program(const struct weft_compute *compute, const struct 
     results[i] = (struct weft_compute_output){out->data[i], NULL, out->n_rows[i], 0};
   struct weft_compute_limits limits = {inputs->n_items, rows};
   guint64 n_scratch = 0;
-  weft_status status = compute->scratch(program, &limits, &n_scratch);
+  weft_status status = how->compute->scratch(program, &limits, &n_scratch);
   void *scratch = status == WEFT_OK ? weft_mem_alloc(n_scratch) : NULL;
   if (status == WEFT_OK && !scratch)
     status = WEFT_NO_MEMORY;
@@ -181,7 +182,7 @@ static weft_status run_program(const struct weft_compute *compute, const struct 
                                    .outputs = results, .scratch = scratch, .n_scratch_bytes = n_scratch,
                                    .fail_item = on_item, .fail_data = message};
     gint64 begin = g_get_monotonic_time();
-    status = compute->run(program, &run);
+    status = how->compute->run(program, &run);
     double took = (double)(g_get_monotonic_time() - begin) / 1e3;
     if (ms && k > 0)
       *ms = k == 1 ? took : MIN(*ms, took);
@@ -190,25 +191,24 @@ static weft_status run_program(const struct weft_compute *compute, const struct 
   return status == WEFT_OK && *message ? WEFT_BAD_INPUT : status;
 }
 
-gboolean weft_plan_run(const struct weft_compute *compute, const struct weft_plan *plan, guint32 precision,
-                       const WeftPlanInputs *inputs, const GArray *values, WeftPlanValues *out, double *ms, GError **error)
+gboolean weft_plan_run(const WeftPlanRun *run, WeftPlanValues *out, GError **error)
 {
   struct weft_setup setup = {0};
-  struct weft_plan looked = *plan;
+  struct weft_plan looked = *run->plan;
   struct weft_program *program = NULL;
   char message[WEFT_MESSAGE_BYTES] = "";
-  if (values) {
-    looked.outputs = (const weft_value *)(const void *)values->data;
-    looked.n_outputs = values->len;
+  if (run->values) {
+    looked.outputs = (const weft_value *)(const void *)run->values->data;
+    looked.n_outputs = run->values->len;
   }
   *out = (WeftPlanValues){0};
-  weft_status status =
-      compute->compile(&setup, &looked, &(struct weft_compute_options){.precision = precision}, &program);
+  struct weft_compute_options options = {.precision = run->precision};
+  weft_status status = run->compute->compile(&setup, &looked, &options, &program);
   if (status != WEFT_OK)
     return fail(error, status, setup.message);
-  make_room(&looked, inputs, out);
-  status = run_program(compute, program, inputs, out, ms, message);
-  compute->free(program);
+  make_room(&looked, run->inputs, out);
+  status = run_program(run, program, out, message);
+  run->compute->free(program);
   if (status == WEFT_OK)
     return TRUE;
   weft_plan_values_clear(out);

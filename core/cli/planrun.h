@@ -52,12 +52,17 @@ typedef struct {
   guint n;
 } WeftPlanValues;
 
-/**
- * Runs a plan and answers values (rows that operations write), NULL: its own
- * outputs. Caller clears out. ms: NULL, or the time of the fastest of three runs. Errors: WEFT_ERROR.
- */
-gboolean weft_plan_run(const struct weft_compute *compute, const struct weft_plan *plan, guint32 precision,
-                       const WeftPlanInputs *inputs, const GArray *values, WeftPlanValues *out, double *ms, GError **error);
+typedef struct {
+  const struct weft_compute *compute;
+  const struct weft_plan *plan;
+  guint32 precision;            /**< WEFT_PRECISION_* */
+  const WeftPlanInputs *inputs;
+  const GArray *values;         /**< of weft_value, rows that operations write: what is answered; NULL: the plan's outputs */
+  double *ms;                   /**< NULL, or gets the time of the fastest of three runs */
+} WeftPlanRun;
+
+/** Caller clears out. Errors: WEFT_ERROR. */
+gboolean weft_plan_run(const WeftPlanRun *run, WeftPlanValues *out, GError **error);
 void weft_plan_values_clear(WeftPlanValues *values);
 
 /** Squared error over squared size; 0 where both are zeros. */

@@ -101,9 +101,18 @@ static gboolean can_store(guint32 precision, gint64 k)
   return precision != WEFT_PRECISION_INT4 || k % WEFT_NN_INT4_GROUP == 0;
 }
 
-/* x [n_rows, k] times the weight as it is stored at a precision. Caller clears out. */
-static gboolean product(const WeftQuantise *quantise, const WeftPlanInputs *x, const struct weft_plan_weight *w,
-                        guint32 precision, WeftPlanValues *out, GError **error)
+/* One layer and what it reads. */
+typedef struct {
+  const WeftQuantise *quantise;
+  const WeftPlanInputs *x;  /* rows [n, k] */
+  const float *weight;
+  WeftQuantLayer *layer;
+  WeftPlanValues expected;  /* at f32 */
+} Product;
+
+/* x times the weight as it is stored at a precision. Caller clears out. */
+static gboolean product(const Product *p, const struct weft_plan_weight *w, guint32 precision, WeftPlanValues *out,
+                        GError **error)
 {
   struct weft_nn_plan *plan = weft_nn_plan_new();
   weft_value in = weft_nn_input(plan, "x", weft_f32(), WEFT_NO_VALUE, w->dims[1]);
@@ -112,50 +121,51 @@ static gboolean product(const WeftQuantise *quantise, const WeftPlanInputs *x, c
   gboolean ok = finished != NULL;
   if (!ok)
     g_set_error(error, WEFT_ERROR, weft_nn_plan_status(plan), "%s", weft_nn_plan_error(plan));
-  ok = ok && weft_plan_run(quantise->compute, finished, precision, x, NULL, out, NULL, error);
+  WeftPlanRun run = {.compute = p->quantise->compute, .plan = finished, .precision = precision, .inputs = p->x};
+  ok = ok && weft_plan_run(&run, out, error);
   weft_nn_plan_free(plan);
   return ok;
 }
 
-static gboolean nmse_at(const WeftQuantise *quantise, const WeftPlanInputs *x, const float *weight, WeftQuantLayer *layer,
-                        guint32 precision, const WeftPlanValues *expected, double *nmse, GError **error)
+static gboolean nmse_at(const Product *p, guint32 precision, double *nmse, GError **error)
 {
-  gsize scales = 0;
-  g_autofree guint8 *stored = g_malloc0(weft_quantise_bytes(precision, (gsize)layer->n, (gsize)layer->k, &scales) + 64);
-  weft_quantise_store(precision, weight, (gsize)layer->n, (gsize)layer->k, stored);
-  struct weft_plan_weight w = stored_weight(precision, layer->n, layer->k, stored);
+  gsize scales = 0, n = (gsize)p->layer->n, k = (gsize)p->layer->k;
+  g_autofree guint8 *stored = g_malloc0(weft_quantise_bytes(precision, n, k, &scales) + 64);
+  weft_quantise_store(precision, p->weight, n, k, stored);
+  struct weft_plan_weight w = stored_weight(precision, p->layer->n, p->layer->k, stored);
   WeftPlanValues found = {0};
-  if (!product(quantise, x, &w, precision, &found, error))
+  if (!product(p, &w, precision, &found, error))
     return FALSE;
-  *nmse = weft_plan_nmse(found.data[0], expected->data[0], (gsize)(found.n_rows[0] * found.width[0]));
+  *nmse = weft_plan_nmse(found.data[0], p->expected.data[0], (gsize)(found.n_rows[0] * found.width[0]));
   weft_plan_values_clear(&found);
   return TRUE;
 }
 
 /* The first precision, from the wanted one up, whose loss is within bounds. */
-static gboolean decide(const WeftQuantise *quantise, const WeftPlanInputs *x, const float *weight, WeftQuantLayer *layer,
-                       GError **error)
+static gboolean decide(Product *p, GError **error)
 {
   static const double bounds[] = WEFT_QUANTISE_NMSE;
-  struct weft_plan_weight plain = stored_weight(WEFT_PRECISION_F32, layer->n, layer->k, (const guint8 *)weight);
-  WeftPlanValues expected = {0};
-  if (!product(quantise, x, &plain, WEFT_PRECISION_F32, &expected, error))
+  WeftQuantLayer *layer = p->layer;
+  guint32 wanted = p->quantise->precision, precision = wanted;
+  struct weft_plan_weight plain = stored_weight(WEFT_PRECISION_F32, layer->n, layer->k, (const guint8 *)p->weight);
+  if (!product(p, &plain, WEFT_PRECISION_F32, &p->expected, error))
     return FALSE;
   gboolean ok = TRUE;
-  guint32 precision = quantise->precision;
   for (;; precision--) {
     double nmse = precision == WEFT_PRECISION_F32 ? 0 : -1;
     if (precision != WEFT_PRECISION_F32 && can_store(precision, layer->k))
-      ok = nmse_at(quantise, x, weight, layer, precision, &expected, &nmse, error);
-    if (precision == quantise->precision)
+      ok = nmse_at(p, precision, &nmse, error);
+    if (precision == wanted)
       layer->nmse = MAX(layer->nmse, nmse);
-    layer->kept_nmse = nmse;
-    double bound = precision == quantise->precision ? quantise->threshold : bounds[precision];
-    if (!ok || precision == WEFT_PRECISION_F32 || (nmse >= 0 && nmse <= bound))
-      break;
+    double bound = precision == wanted ? p->quantise->threshold : bounds[precision];
+    if (ok && precision != WEFT_PRECISION_F32 && !(nmse >= 0 && nmse <= bound))
+      continue;
+    /* Where several products read it, the best that one needs, and the most that one loses. */
+    layer->kept_nmse = precision < layer->precision ? nmse : MAX(layer->kept_nmse, nmse);
+    layer->precision = MIN(layer->precision, precision);
+    break;
   }
-  layer->precision = MIN(layer->precision, precision); /* where several products read it, the best that one needs */
-  weft_plan_values_clear(&expected);
+  weft_plan_values_clear(&p->expected);
   return ok;
 }
 
@@ -173,26 +183,25 @@ static gboolean measure_layer(WeftQuantise *quantise, const struct weft_plan_wei
     g_ptr_array_add(quantise->layers, layer);
   }
   weft_to_f32((const char *)w->data + w->offset, w->dtype, (guint64)(w->dims[0] * w->dims[1]), weight);
-  return n == 0 || decide(quantise, &x, weight, layer, error);
+  Product p = {.quantise = quantise, .x = &x, .weight = weight, .layer = layer};
+  return n == 0 || decide(&p, error);
 }
 
 /* Rows that an operation reads: written by another, or an input of the plan. */
-static gboolean rows_of(const struct weft_plan *plan, const WeftPlanInputs *inputs, weft_value v, const GArray *wanted,
-                        const WeftPlanValues *values, float **rows, gint64 *n_rows)
+static gint64 rows_of(const struct weft_plan *plan, const WeftPlanRun *run, weft_value v, const WeftPlanValues *values,
+                      float **rows)
 {
-  for (guint i = 0; i < wanted->len; i++)
-    if (g_array_index(wanted, weft_value, i) == v) {
+  for (guint i = 0; i < run->values->len; i++)
+    if (g_array_index(run->values, weft_value, i) == v) {
       *rows = values->data[i];
-      *n_rows = values->n_rows[i];
-      return TRUE;
+      return values->n_rows[i];
     }
   for (guint i = 0; i < plan->n_inputs; i++)
     if (plan->inputs[i] == v) {
-      *rows = inputs->data[i];
-      *n_rows = inputs->n_rows[i];
-      return TRUE;
+      *rows = run->inputs->data[i];
+      return run->inputs->n_rows[i];
     }
-  return FALSE;
+  return 0;
 }
 
 static gboolean is_input(const struct weft_plan *plan, weft_value v)
@@ -210,15 +219,17 @@ static gboolean measure_plan(WeftQuantise *quantise, const struct weft_plan *pla
     if (is_layer(quantise, plan, &plan->ops[o]) && !is_input(plan, plan->ops[o].inputs[0]))
       g_array_append_val(wanted, plan->ops[o].inputs[0]);
   WeftPlanValues values = {0};
-  if (wanted->len && !weft_plan_run(quantise->compute, plan, WEFT_PRECISION_F32, inputs, wanted, &values, NULL, error))
+  WeftPlanRun run = {.compute = quantise->compute, .plan = plan, .inputs = inputs, .values = wanted};
+  if (wanted->len && !weft_plan_run(&run, &values, error))
     return FALSE;
   gboolean ok = TRUE;
   for (guint o = 0; ok && o < plan->n_ops; o++) {
     const struct weft_plan_op *op = &plan->ops[o];
     float *rows = NULL;
-    gint64 n_rows = 0;
-    if (is_layer(quantise, plan, op) && rows_of(plan, inputs, op->inputs[0], wanted, &values, &rows, &n_rows))
-      ok = measure_layer(quantise, &plan->weights[plan->values[op->inputs[1]].weight], rows, n_rows, error);
+    if (!is_layer(quantise, plan, op))
+      continue;
+    gint64 n_rows = rows_of(plan, &run, op->inputs[0], &values, &rows);
+    ok = measure_layer(quantise, &plan->weights[plan->values[op->inputs[1]].weight], rows, n_rows, error);
   }
   weft_plan_values_clear(&values);
   return ok;
@@ -311,10 +322,11 @@ static gboolean compare(const WeftQuantise *quantise, const WeftPlanCaught *caug
   for (guint r = 0; r < caught->runs->len; r++) {
     WeftPlanValues expected = {0}, found = {0};
     double took[2] = {0, 0};
-    gboolean ok = weft_plan_run(quantise->compute, &caught->plan, WEFT_PRECISION_F32, caught->runs->pdata[r], NULL, &expected,
-                                ms ? &took[0] : NULL, error) &&
-                  weft_plan_run(quantise->compute, &plan, quantise->precision, caught->runs->pdata[r], NULL, &found,
-                                ms ? &took[1] : NULL, error);
+    WeftPlanRun plain = {.compute = quantise->compute, .plan = &caught->plan, .inputs = caught->runs->pdata[r],
+                         .ms = ms ? &took[0] : NULL};
+    WeftPlanRun other = {.compute = quantise->compute, .plan = &plan, .precision = quantise->precision, .inputs = plain.inputs,
+                         .ms = ms ? &took[1] : NULL};
+    gboolean ok = weft_plan_run(&plain, &expected, error) && weft_plan_run(&other, &found, error);
     for (guint i = 0; ok && i < plan.n_outputs; i++)
       lowest[i] = MIN(lowest[i], weft_plan_cosine(found.data[i], expected.data[i], (gsize)(found.n_rows[i] * found.width[i])));
     for (guint i = 0; ms && i < 2; i++)

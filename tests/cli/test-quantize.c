@@ -25,8 +25,8 @@ static json_t *digit_of(const char *model)
 
 static void test_quantize_int8(void)
 {
-  g_auto(CliResult) result = cli_weft(NULL, "model", "quantize", "DIGITS/models/vit", "--to", "int8", "--out", "WORK/vit8", "--json",
-                                      NULL);
+  g_auto(CliResult) result = cli_weft(NULL, "model", "quantize", "DIGITS/models/vit", "--to", "int8", "--out", "WORK/vit8",
+                                      "--json", NULL);
   g_assert_cmpint(result.code, ==, 0);
   json_t *report = cli_json(&result), *layers = json_object_get(report, "layers"), *cosines = json_object_get(report, "cosines");
   g_assert_cmpuint(json_array_size(layers), ==, 37);
