@@ -50,19 +50,20 @@ gboolean weft_signals_came(void)
   return atomic_load(&came) != 0;
 }
 
+/* The old handlers first: a signal that comes later is theirs, and none that came before is forgotten. */
 void weft_signals_release(void)
 {
-  int number = atomic_load(&came);
   if (!held)
     return;
   held = FALSE;
+  for (guint i = 0; i < G_N_ELEMENTS(numbers); i++)
+    sigaction(numbers[i], &before[i], NULL);
+  int number = atomic_load(&came);
   if (number) {
     fflush(stdout);
     signal(number, SIG_DFL);
     raise(number);
   }
-  for (guint i = 0; i < G_N_ELEMENTS(numbers); i++)
-    sigaction(numbers[i], &before[i], NULL);
   if (nothing >= 0)
     close(nothing);
   nothing = input = -1;
