@@ -166,8 +166,8 @@ static int start_process(struct weft_worker *worker)
 
 static int send_setup(struct weft_worker *worker)
 {
-  struct weft_message message = {.kind = WEFT_CONTROL_SETUP, .n_fds = worker->busy_place ? 4 : 3, .n_bytes = worker->setup_body.n_bytes,
-                                 .data = worker->setup_body.data};
+  struct weft_message message = {.kind = WEFT_CONTROL_SETUP, .n_fds = worker->busy_place ? 4 : 3,
+                                 .n_bytes = worker->setup_body.n_bytes, .data = worker->setup_body.data};
   message.fds[0] = weft_segments_reader(&worker->segments);
   message.fds[1] = worker->segments.out_fd;
   message.fds[2] = worker->eventfd;

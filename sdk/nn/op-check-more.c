@@ -32,7 +32,8 @@ weft_status weft_nn_check_splits_conv(const struct weft_nn_check *c)
   if (i[0] < 1 || i[1] < 1 || i[2] < 0 || i[3] < 0 || i[0] > WEFT_PLAN_KERNEL_MAX || i[1] > WEFT_PLAN_KERNEL_MAX ||
       i[2] > WEFT_PLAN_KERNEL_MAX || i[3] > WEFT_PLAN_KERNEL_MAX)
     return weft_nn_check_fail(c, "expected a kernel and stride of 1 to %d, padding and distance of 0 to that, found %lld, "
-                              "%lld, %lld, %lld", WEFT_PLAN_KERNEL_MAX, (long long)i[0], (long long)i[1], (long long)i[2], (long long)i[3]);
+                              "%lld, %lld, %lld", WEFT_PLAN_KERNEL_MAX, (long long)i[0], (long long)i[1], (long long)i[2],
+                              (long long)i[3]);
   *c->result = (struct weft_plan_value){.kind = WEFT_VALUE_SPLITS, .splits = WEFT_NO_VALUE, .rank = 1, .dims = {-1},
                                         .dtype = weft_i64()};
   return WEFT_OK;
