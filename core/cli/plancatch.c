@@ -108,11 +108,14 @@ static weft_status run(const struct weft_program *program, struct weft_compute_r
   return inner->run(program, one);
 }
 
+/* The bytes of its weights may go with the instance that compiled it: a plugin that was tried in vain. */
 static void free_program(struct weft_program *program)
 {
-  for (guint i = 0; caught && i < caught->len; i++)
+  pthread_mutex_lock(&lock);
+  for (guint i = caught ? caught->len : 0; program && i-- > 0;)
     if (((WeftPlanCaught *)caught->pdata[i])->program == program)
-      ((WeftPlanCaught *)caught->pdata[i])->program = NULL;
+      g_ptr_array_remove_index(caught, i);
+  pthread_mutex_unlock(&lock);
   inner->free(program);
 }
 

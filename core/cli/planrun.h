@@ -35,7 +35,7 @@ typedef struct {
 
 /** Offers compute, remembering, to plugins loaded and created from now on. [control thread, as all but run] */
 void weft_plan_catch(const struct weft_compute *compute);
-/** Ends it and frees what was caught. */
+/** Ends it and frees what was caught; a plan is freed with its program before, since its weights' bytes go then. */
 void weft_plan_catch_end(void);
 guint weft_plan_n_caught(void);
 WeftPlanCaught *weft_plan_caught(guint i);
