@@ -323,6 +323,16 @@ static void finish(const struct block *b)
   }
 }
 
+/* Of a block of keys only the panels that the rows see, where no key of the global range is among them. */
+static void trim(const struct ranges *seen, size_t *first, size_t *end)
+{
+  if (seen->global_first < *end && *first < seen->global_end)
+    return;
+  size_t panel = seen->first / V_TILE_COLUMNS * V_TILE_COLUMNS;
+  *first = *first < panel ? panel : *first;
+  *end = smaller(*end, seen->end);
+}
+
 /* All blocks of queries of one head. 0: cancelled. */
 static int attend_head(struct block *b, const float *keys, const float *values, const float *q)
 {
@@ -340,12 +350,13 @@ static int attend_head(struct block *b, const float *keys, const float *values, 
     }
     struct ranges seen = ranges_of(a, b->row, b->row + b->rows);
     for (size_t key = 0; key < a->n_k; key += KEYS) {
-      size_t n = smaller(a->n_k - key, KEYS);
-      if (!meets(&seen, key, key + n))
+      size_t first = key, end = smaller(a->n_k, key + KEYS);
+      if (!meets(&seen, key, end))
         continue;
       if (a->cancel && *(const volatile uint32_t *)a->cancel)
         return 0;
-      attend_keys(b, keys, values, key, n);
+      trim(&seen, &first, &end);
+      attend_keys(b, keys, values, first, end - first);
     }
     finish(b);
   }
