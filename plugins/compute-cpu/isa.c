@@ -5,6 +5,8 @@
 #include <string.h>
 #if defined(__x86_64__)
 #include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #endif
 
 static int always(void)
@@ -36,6 +38,15 @@ static int has_avx512vnni(void)
 {
   return has_avx512() && __builtin_cpu_supports("avx512vnni");
 }
+
+/* Tiles, their products of bf16 and int8, and the system's permission to hold 8 KB of them: for all threads that start later. */
+static int has_amx(void)
+{
+  enum { REQUEST_PERMISSION = 0x1023, TILE_DATA = 18, BF16 = 1 << 22, TILE = 1 << 24, INT8 = 1 << 25 };
+  unsigned a = 0, b = 0, c = 0, d = 0, all = BF16 | TILE | INT8;
+  return has_avx512vnni() && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & all) == all &&
+         syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0;
+}
 #endif
 
 /* From the lowest to the highest; kernels: NULL where only products differ from the one before. */
@@ -50,6 +61,7 @@ static const struct {
     {"avxvnni", has_avxvnni, NULL},
     {"avx512", has_avx512, &weft_kernels_avx512},
     {"avx512vnni", has_avx512vnni, NULL},
+    {"amx", has_amx, NULL},
 #endif
 };
 #define N_SETS (sizeof sets / sizeof *sets)
@@ -59,6 +71,7 @@ static const struct weft_product_kernels *const products[] = {
 #if defined(__x86_64__)
     &weft_product_avx512_f32,
     &weft_product_avx2_f32,
+    &weft_product_amx_int8,
     &weft_product_avx512vnni_int8,
     &weft_product_avxvnni_int8,
     &weft_product_avx2_int8,

@@ -34,6 +34,8 @@ double bench_now(void);
 double bench_peak(void);
 /** The same for that long, in the instructions of a set: `isa` begins with its name ("avx2-f32"). */
 double bench_peak_of(const char *isa, double seconds);
+/** GOP/s of one thread in products of integers of these kernels' set and format ("avx2-int8"), for that long. */
+double bench_int_peak_of(const char *name, double seconds);
 /** Name of the processor: borrowed for good. */
 const char *bench_cpu(void);
 /** Whether --quick is among the arguments. */

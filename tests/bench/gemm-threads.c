@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <string.h>
 
 /* Looks for the next part that often before it sleeps: some 50 us. */
 #define N_SPINS 20000
@@ -97,7 +98,7 @@ struct probe {
 static void peak_part(void *data, int part)
 {
   struct probe *p = data;
-  p->rate[part] = bench_peak_of(p->isa, p->seconds);
+  p->rate[part] = strstr(p->isa, "-int") ? bench_int_peak_of(p->isa, p->seconds) : bench_peak_of(p->isa, p->seconds);
 }
 
 double bench_format_peak(const struct weft_product_kernels *kernels, double seconds)

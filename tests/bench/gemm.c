@@ -24,7 +24,8 @@ struct format {
   double error_max; /* of all elements against the rival's, relative */
 };
 
-static const struct format formats[] = {{"f32", WEFT_FORMAT_F32, 1e-9}, {"bf16", WEFT_FORMAT_BF16, 1e-4}};
+static const struct format formats[] = {{"f32", WEFT_FORMAT_F32, 1e-9}, {"bf16", WEFT_FORMAT_BF16, 1e-4},
+                                         {"int8", WEFT_FORMAT_INT8, 1e-9}, {"int4", WEFT_FORMAT_INT4, 0}};
 
 static const size_t rows[] = {1, 16, 128, 197, 512};
 static const size_t weights[][2] = {{384, 384}, {1152, 384}, {1536, 384}, {384, 1536},

@@ -174,24 +174,6 @@ static void pack(void *panel, const float *w, size_t n, size_t k)
   }
 }
 
-static void prepare(void *to, const float *a, size_t lda, size_t m, size_t k)
-{
-  size_t head = int_head_bytes(k), n_bytes = int_row_bytes(k);
-  uint8_t *row = to;
-  for (size_t i = 0; i < m; i++, row += n_bytes, a += lda) {
-    int8_t *q = (int8_t *)row + head;
-    memset(row, 0, head);
-    memset(q + k / I_CHUNK * I_CHUNK, 0, n_bytes - head - k / I_CHUNK * I_CHUNK);
-    float scale = int_quantise(q, a, k);
-    memcpy(row, &scale, sizeof scale);
-    for (size_t first = 0, b = 0; I_OFFSET && first < k; first += WEFT_INT_BLOCK, b++) {
-      size_t n = k - first < WEFT_INT_BLOCK ? k - first : WEFT_INT_BLOCK;
-      int32_t sum = i_sum(q + first, (n + I_CHUNK - 1) / I_CHUNK * I_CHUNK);
-      memcpy(row + sizeof scale + b * sizeof sum, &sum, sizeof sum);
-    }
-  }
-}
-
 const struct weft_product_kernels I_PRODUCT(int8) = {
     .name = V_STRING(I_NAME) "-int8",
     .isa = V_STRING(I_NAME),
@@ -201,6 +183,6 @@ const struct weft_product_kernels I_PRODUCT(int8) = {
     .panel_bytes = panel_bytes,
     .pack = pack,
     .row_bytes = int_row_bytes,
-    .prepare = prepare,
+    .prepare = int_prepare,
     .product = product,
 };

@@ -17,7 +17,9 @@
 
 #include "vec.h"
 
-#if defined(WEFT_INT_avx512vnni)
+#if defined(WEFT_INT_amx)
+#include "int-amx.h"
+#elif defined(WEFT_INT_avx512vnni)
 #include "int-avx512vnni.h"
 #elif defined(WEFT_INT_avxvnni)
 #include "int-avxvnni.h"
@@ -89,6 +91,25 @@ static inline float int_quantise(int8_t *to, const float *x, size_t n)
     i_quantise(to + i, rest, factor);
   }
   return highest / 127.f;
+}
+
+/** Rows as products of int8 read them. */
+__attribute__((unused)) static void int_prepare(void *to, const float *a, size_t lda, size_t m, size_t k)
+{
+  size_t head = int_head_bytes(k), n_bytes = int_row_bytes(k);
+  uint8_t *row = to;
+  for (size_t i = 0; i < m; i++, row += n_bytes, a += lda) {
+    int8_t *q = (int8_t *)row + head;
+    memset(row, 0, head);
+    memset(q + k / I_CHUNK * I_CHUNK, 0, n_bytes - head - k / I_CHUNK * I_CHUNK);
+    float scale = int_quantise(q, a, k);
+    memcpy(row, &scale, sizeof scale);
+    for (size_t first = 0, b = 0; I_OFFSET && first < k; first += WEFT_INT_BLOCK, b++) {
+      size_t n = k - first < WEFT_INT_BLOCK ? k - first : WEFT_INT_BLOCK;
+      int32_t sum = i_sum(q + first, (n + I_CHUNK - 1) / I_CHUNK * I_CHUNK);
+      memcpy(row + sizeof scale + b * sizeof sum, &sum, sizeof sum);
+    }
+  }
 }
 
 #endif

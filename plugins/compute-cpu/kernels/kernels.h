@@ -92,6 +92,7 @@ extern const struct weft_product_kernels weft_product_avx2_f32, weft_product_avx
 extern const struct weft_product_kernels weft_product_avx2_int8, weft_product_avx2_int4;
 extern const struct weft_product_kernels weft_product_avxvnni_int8, weft_product_avxvnni_int4;
 extern const struct weft_product_kernels weft_product_avx512vnni_int8, weft_product_avx512vnni_int4;
+extern const struct weft_product_kernels weft_product_amx_int8;
 #endif
 
 #endif

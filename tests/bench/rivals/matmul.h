@@ -13,7 +13,7 @@
 struct rival_matmul;
 
 struct rival_shape {
-  const char *format; /**< "f32", "bf16" */
+  const char *format; /**< "f32", "bf16", "int8" */
   size_t m, n, k;
 };
 

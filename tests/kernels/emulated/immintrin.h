@@ -183,4 +183,74 @@ EMULATED __m256i emulated_dpbusd_256(__m256i sum, __m256i a, __m256i b)
   return sum;
 }
 
+/* Tiles: what a thread holds of them. */
+struct emulated_tiles {
+  uint8_t palette, rows[8];
+  uint16_t row_bytes[8];
+  uint8_t data[8][16][64];
+};
+static _Thread_local struct emulated_tiles emulated_tiles __attribute__((unused));
+
+#undef _tile_loadconfig
+#define _tile_loadconfig(p) emulated_loadconfig(p)
+EMULATED void emulated_loadconfig(const void *p)
+{
+  const uint8_t *from = p;
+  memset(&emulated_tiles, 0, sizeof emulated_tiles);
+  emulated_tiles.palette = from[0];
+  memcpy(emulated_tiles.row_bytes, from + 16, sizeof emulated_tiles.row_bytes);
+  memcpy(emulated_tiles.rows, from + 48, sizeof emulated_tiles.rows);
+  for (int t = 0; t < 8; t++)
+    if (from[0] != 1 || emulated_tiles.rows[t] > 16 || emulated_tiles.row_bytes[t] > 64)
+      __builtin_trap();
+}
+#undef _tile_release
+#define _tile_release() memset(&emulated_tiles, 0, sizeof emulated_tiles)
+#undef _tile_zero
+#define _tile_zero(t) memset(emulated_tile(t), 0, sizeof emulated_tiles.data[t])
+/* A tile that no shape was given to may not be used. */
+EMULATED uint8_t *emulated_tile(int t)
+{
+  if (!emulated_tiles.palette || !emulated_tiles.rows[t])
+    __builtin_trap();
+  return emulated_tiles.data[t][0];
+}
+#undef _tile_loadd
+#define _tile_loadd(t, p, stride) emulated_tile_loadd(t, p, stride)
+EMULATED void emulated_tile_loadd(int t, const void *p, size_t stride)
+{
+  uint8_t *to = emulated_tile(t);
+  memset(to, 0, 1024);
+  for (size_t r = 0; r < emulated_tiles.rows[t]; r++)
+    memcpy(to + r * 64, (const uint8_t *)p + r * stride, emulated_tiles.row_bytes[t]);
+}
+#undef _tile_stored
+#define _tile_stored(t, p, stride) emulated_tile_stored(t, p, stride)
+EMULATED void emulated_tile_stored(int t, void *p, size_t stride)
+{
+  const uint8_t *from = emulated_tile(t);
+  for (size_t r = 0; r < emulated_tiles.rows[t]; r++)
+    memcpy((uint8_t *)p + r * stride, from + r * 64, emulated_tiles.row_bytes[t]);
+}
+#undef _tile_dpbssd
+#define _tile_dpbssd(c, a, b) emulated_tile_dpbssd(c, a, b)
+/* c: rows of a by columns of b; b's line k holds four bytes of K for each column. */
+EMULATED void emulated_tile_dpbssd(int c, int a, int b)
+{
+  uint8_t *sums = emulated_tile(c);
+  const int8_t *x = (const int8_t *)emulated_tile(a), *w = (const int8_t *)emulated_tile(b);
+  if (emulated_tiles.rows[c] != emulated_tiles.rows[a] || emulated_tiles.row_bytes[c] != emulated_tiles.row_bytes[b] ||
+      emulated_tiles.row_bytes[a] / 4 != emulated_tiles.rows[b])
+    __builtin_trap();
+  for (size_t m = 0; m < emulated_tiles.rows[c]; m++)
+    for (size_t n = 0; n < emulated_tiles.row_bytes[c] / 4u; n++) {
+      uint32_t sum;
+      memcpy(&sum, sums + m * 64 + n * 4, sizeof sum);
+      for (size_t k = 0; k < emulated_tiles.rows[b]; k++)
+        for (size_t i = 0; i < 4; i++)
+          sum += (uint32_t)(x[m * 64 + k * 4 + i] * w[k * 64 + n * 4 + i]);
+      memcpy(sums + m * 64 + n * 4, &sum, sizeof sum);
+    }
+}
+
 #endif
