@@ -29,7 +29,7 @@ static double avx2_int4(void)
 static double avxvnni(void)
 {
   for (int i = 0; i < 1000; i++)
-    __asm__ volatile(EACH_YMM("{vex} vpdpbusd %%ymm0, %%ymm1, %%ymm\\r") ::: CLOBBERS);
+    __asm__ volatile(EACH_YMM("%{vex%} vpdpbusd %%ymm0, %%ymm1, %%ymm\\r") ::: CLOBBERS);
   return 1000. * 12 * 32 * 2;
 }
 
