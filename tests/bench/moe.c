@@ -43,7 +43,8 @@ static void report(uint32_t n_threads, uint32_t precision)
   double best = bench_quantile(ours[precision].samples, ours[precision].n, 0);
   double rival = theirs.n && precision == WEFT_PRECISION_F32 ? bench_quantile(theirs.samples, theirs.n, 0) : 0;
   char name[64], notes[512];
-  snprintf(name, sizeof name, "16 experts, 2 of 512 tokens, %s, %u thread%s", names[precision], n_threads, n_threads > 1 ? "s" : "");
+  snprintf(name, sizeof name, "16 experts, 2 of 512 tokens, %s, %u thread%s", names[precision], n_threads,
+           n_threads > 1 ? "s" : "");
   snprintf(notes, sizeof notes, "%.3g ms, median %.3g; %.0f %% of the f32 peak%s%s", best,
            bench_quantile(ours[precision].samples, ours[precision].n, .5),
            100 * products / best * 1e-6 / (bench_peak() * n_threads), theirs.reason[0] ? "; onnxruntime: " : "", theirs.reason);
