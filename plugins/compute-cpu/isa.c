@@ -39,13 +39,29 @@ static int has_avx512vnni(void)
   return has_avx512() && __builtin_cpu_supports("avx512vnni");
 }
 
-/* Tiles, their products of bf16 and int8, and the system's permission to hold 8 KB of them: for all threads that start later. */
+static int has_avx512bf16(void)
+{
+  return has_avx512vnni() && __builtin_cpu_supports("avx512bf16");
+}
+
+/* Tiles, and their products of bf16 and of bytes. */
+static int lists_amx(void)
+{
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d >> 22 & 1) && (d >> 24 & 1) && (d >> 25 & 1);
+}
+
+/* The system lends the tiles' registers for the asking, to all threads of the process and to those it forks. */
 static int has_amx(void)
 {
-  enum { REQUEST_PERMISSION = 0x1023, TILE_DATA = 18, BF16 = 1 << 22, TILE = 1 << 24, INT8 = 1 << 25 };
-  unsigned a = 0, b = 0, c = 0, d = 0, all = BF16 | TILE | INT8;
-  return has_avx512vnni() && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & all) == all &&
-         syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0;
+  enum { REQUEST = 0x1023, TILE_DATA = 18 };
+  return has_avx512vnni() && lists_amx() && syscall(SYS_arch_prctl, REQUEST, TILE_DATA) == 0;
+}
+
+/* Where there is AMX, vdpbf16ps is slower than fma of floats (111 beside 218 GFLOP/s): by name only. */
+static int lacks_amx(void)
+{
+  return !lists_amx();
 }
 #endif
 
@@ -54,14 +70,16 @@ static const struct {
   const char *name;
   int (*runs)(void);
   const struct weft_kernels *kernels;
+  int (*well)(void); /* NULL: wherever it runs */
 } sets[] = {
-    {"scalar", always, &weft_kernels_scalar},
+    {"scalar", always, &weft_kernels_scalar, NULL},
 #if defined(__x86_64__)
-    {"avx2", has_avx2, &weft_kernels_avx2},
-    {"avxvnni", has_avxvnni, NULL},
-    {"avx512", has_avx512, &weft_kernels_avx512},
-    {"avx512vnni", has_avx512vnni, NULL},
-    {"amx", has_amx, NULL},
+    {"avx2", has_avx2, &weft_kernels_avx2, NULL},
+    {"avxvnni", has_avxvnni, NULL, NULL},
+    {"avx512", has_avx512, &weft_kernels_avx512, NULL},
+    {"avx512vnni", has_avx512vnni, NULL, NULL},
+    {"avx512bf16", has_avx512bf16, NULL, lacks_amx},
+    {"amx", has_amx, NULL, NULL},
 #endif
 };
 #define N_SETS (sizeof sets / sizeof *sets)
@@ -71,6 +89,10 @@ static const struct weft_product_kernels *const products[] = {
 #if defined(__x86_64__)
     &weft_product_avx512_f32,
     &weft_product_avx2_f32,
+    &weft_product_amx_bf16,
+    &weft_product_avx512bf16_bf16,
+    &weft_product_avx512_bf16,
+    &weft_product_avx2_bf16,
     &weft_product_amx_int8,
     &weft_product_avx512vnni_int8,
     &weft_product_avxvnni_int8,
@@ -80,6 +102,7 @@ static const struct weft_product_kernels *const products[] = {
     &weft_product_avx2_int4,
 #endif
     &weft_product_scalar_f32,
+    &weft_product_scalar_bf16,
     &weft_product_scalar_int8,
     &weft_product_scalar_int4,
 };
@@ -114,8 +137,8 @@ const struct weft_product_kernels *weft_cpu_product_at(size_t index, int *runs)
   return products[index];
 }
 
-/* What runs here of the sets up to `highest`. */
-static void choose(size_t highest, struct weft_cpu_isa *isa)
+/* What runs here, and well, of the sets up to `highest`; forced: that one however well. */
+static void choose(size_t highest, int forced, struct weft_cpu_isa *isa)
 {
   *isa = (struct weft_cpu_isa){.name = sets[highest].name};
   for (size_t i = 0; i <= highest; i++)
@@ -123,7 +146,8 @@ static void choose(size_t highest, struct weft_cpu_isa *isa)
       isa->kernels = sets[i].kernels;
   for (size_t p = 0; p < N_PRODUCTS; p++) {
     size_t set = find(products[p]->isa);
-    if (set <= highest && sets[set].runs() && !isa->products[products[p]->format])
+    int well = !sets[set].well || sets[set].well() || (forced && set == highest);
+    if (set <= highest && well && sets[set].runs() && !isa->products[products[p]->format])
       isa->products[products[p]->format] = products[p];
   }
 }
@@ -134,12 +158,12 @@ int weft_cpu_isa_choose(const char *forced, struct weft_cpu_isa *isa, char *mess
   if (!forced || !*forced) {
     while (!sets[highest].runs())
       highest--;
-    choose(highest, isa);
+    choose(highest, 0, isa);
     return 1;
   }
   highest = find(forced);
   if (highest < N_SETS && sets[highest].runs()) {
-    choose(highest, isa);
+    choose(highest, 1, isa);
     return 1;
   }
   int n = snprintf(message, n_message, "%s=%.40s: %s; unset it, or name one that this processor has (",

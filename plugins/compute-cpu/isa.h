@@ -10,7 +10,7 @@
 #include "kernels/kernels.h"
 #include "kernels/product.h"
 
-/** Names an instruction set (scalar, avx2, avxvnni, avx512, avx512vnni, amx) as the highest that is used. */
+/** Names an instruction set (scalar, avx2, avxvnni, avx512, avx512vnni, avx512bf16, amx) as the highest that is used. */
 #define WEFT_CPU_ISA_VARIABLE "WEFT_COMPUTE_ISA"
 
 /** What runs on this processor. */

@@ -171,10 +171,13 @@ static void test_compute_layers_match(void)
   each_model(check_layers);
 }
 
-/* Last outputs at every precision: noise to signal, with the loss of formats adding up over two blocks of random layers. */
+/*
+ * Last outputs at every precision: noise to signal, with the loss of formats adding up over two blocks of random
+ * layers; some of these amplify it a hundredfold (test-products measures the products themselves).
+ */
 static void check_precisions(const struct model *model, const char *isa)
 {
-  static const double bars[WEFT_N_PRECISIONS] = {1e-9, 1e-3, 1e-2, .2};
+  static const double bars[WEFT_N_PRECISIONS] = {1e-9, 1e-2, 5e-2, 1};
   struct batch batch;
   batch_random(&batch, model, 5);
   struct reference expected;

@@ -83,12 +83,14 @@ struct weft_kernels {
 
 struct weft_product_kernels;
 extern const struct weft_kernels weft_kernels_scalar;
-extern const struct weft_product_kernels weft_product_scalar_f32;
+extern const struct weft_product_kernels weft_product_scalar_f32, weft_product_scalar_bf16;
 extern const struct weft_product_kernels weft_product_scalar_int8, weft_product_scalar_int4;
 #if defined(__x86_64__)
 extern const struct weft_kernels weft_kernels_avx2;
 extern const struct weft_kernels weft_kernels_avx512;
 extern const struct weft_product_kernels weft_product_avx2_f32, weft_product_avx512_f32;
+extern const struct weft_product_kernels weft_product_avx2_bf16, weft_product_avx512_bf16;
+extern const struct weft_product_kernels weft_product_avx512bf16_bf16, weft_product_amx_bf16;
 extern const struct weft_product_kernels weft_product_avx2_int8, weft_product_avx2_int4;
 extern const struct weft_product_kernels weft_product_avxvnni_int8, weft_product_avxvnni_int4;
 extern const struct weft_product_kernels weft_product_avx512vnni_int8, weft_product_avx512vnni_int4;

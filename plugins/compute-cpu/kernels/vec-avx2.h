@@ -58,3 +58,13 @@ static inline float v_highest(vf x)
   s = _mm_max_ps(s, _mm_movehl_ps(s, s));
   return _mm_cvtss_f32(_mm_max_ss(s, _mm_movehdup_ps(s)));
 }
+/* The even and the odd ones of pairs of bf16, each in a word. */
+static inline vf v_even_bf16(const uint32_t *p)
+{
+  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_loadu_si256((const __m256i *)(const void *)p), 16));
+}
+static inline vf v_odd_bf16(const uint32_t *p)
+{
+  __m256i high = _mm256_set1_epi32((int)0xffff0000u);
+  return _mm256_castsi256_ps(_mm256_and_si256(_mm256_loadu_si256((const __m256i *)(const void *)p), high));
+}

@@ -51,3 +51,11 @@ static inline vf v_pow2_of_magic(vf t)
 }
 static inline float v_sum(vf x) { return _mm512_reduce_add_ps(x); }
 static inline float v_highest(vf x) { return _mm512_reduce_max_ps(x); }
+static inline vf v_even_bf16(const uint32_t *p)
+{
+  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_load_si512(p), 16));
+}
+static inline vf v_odd_bf16(const uint32_t *p)
+{
+  return _mm512_castsi512_ps(_mm512_and_epi32(_mm512_load_si512(p), _mm512_set1_epi32((int)0xffff0000u)));
+}

@@ -47,3 +47,18 @@ static inline vf v_pow2_of_magic(vf t)
 }
 static inline float v_sum(vf x) { return x; }
 static inline float v_highest(vf x) { return x; }
+/** The even and the odd ones of pairs of bf16, each in a word. */
+static inline vf v_even_bf16(const uint32_t *p)
+{
+  uint32_t bits = *p << 16;
+  float x;
+  memcpy(&x, &bits, sizeof x);
+  return x;
+}
+static inline vf v_odd_bf16(const uint32_t *p)
+{
+  uint32_t bits = *p & 0xffff0000u;
+  float x;
+  memcpy(&x, &bits, sizeof x);
+  return x;
+}

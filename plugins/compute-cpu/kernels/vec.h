@@ -35,7 +35,6 @@
 #define V_STRING2(x) #x
 #define V_STRING(x) V_STRING2(x)
 
-void WEFT_KERNEL(gemm)(const struct weft_product *g);
 /** What follows the sums, on rows [row, row + rows) and columns [column, column + columns) of c. */
 void WEFT_KERNEL(epilogue)(const struct weft_product *g, size_t row, size_t rows, size_t column, size_t columns);
 /** Whether anything does. */
@@ -43,7 +42,7 @@ static inline int weft_product_finishes(const struct weft_product *g)
 {
   return g->bias || g->multiplier || g->residual || g->act != WEFT_ACT_NONE;
 }
-extern const struct weft_product_kernels WEFT_PRODUCT(f32);
+extern const struct weft_product_kernels WEFT_PRODUCT(f32), WEFT_PRODUCT(bf16);
 void WEFT_KERNEL(activate)(float *y, const float *x, size_t n, int act);
 void WEFT_KERNEL(add)(float *y, const float *a, const float *b, size_t n);
 void WEFT_KERNEL(mul)(float *y, const float *a, const float *b, size_t n);

@@ -253,4 +253,6 @@ EMULATED void emulated_tile_dpbssd(int c, int a, int b)
     }
 }
 
+#include "dpbf16.h"
+
 #endif
