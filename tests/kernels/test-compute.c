@@ -172,8 +172,8 @@ static void test_compute_layers_match(void)
 }
 
 /*
- * Last outputs at every precision: noise to signal, with the loss of formats adding up over two blocks of random
- * layers; some of these amplify it a hundredfold (test-products measures the products themselves).
+ * The last output of several columns (a single one may be next to nothing, and less than what its rounding loses): its
+ * noise to signal at every precision, with the loss of formats adding up over two blocks of random layers.
  */
 static void check_precisions(const struct model *model, const char *isa)
 {
@@ -188,6 +188,8 @@ static void check_precisions(const struct model *model, const char *isa)
     session_init(&s, model, program, &batch);
     g_assert_cmpint(compute->run(program, &s.run), ==, WEFT_OK);
     uint32_t o = model->plan->n_outputs - 1;
+    while (o > 0 && model->plan->values[model->plan->outputs[o]].dims[1] < 2)
+      o--;
     weft_value v = model->plan->outputs[o];
     size_t n = (size_t)(expected.n_rows[v] * model->plan->values[v].dims[1]);
     double power = 0, noise = 0;

@@ -236,7 +236,7 @@ static void test_bad_ids_fail_their_item(void)
   for (size_t b = 0; b < G_N_ELEMENTS(bad); b++)
     for (size_t only = 0; only < 3; only++) {
       const int32_t given[] = {0, bad[b], 1, 0};
-      float out[12];
+      float out[16];
       GString *told = g_string_new(NULL);
       struct weft_compute_input inputs[] = {{rows, 0}, {data, 4}, {given, 4}};
       struct weft_compute_output outputs[3] = {{0}};
