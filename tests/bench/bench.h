@@ -30,6 +30,8 @@ struct bench_result {
 
 /** CLOCK_MONOTONIC in seconds. */
 double bench_now(void);
+/** Seconds that the calling thread has computed: what others take of the processor does not count. */
+double bench_thread_now(void);
 /** GFLOP/s of one thread's f32 FMA in a loop of 20 ms: what the machine gives in this minute. */
 double bench_peak(void);
 /** The same for that long, in the instructions of a set: `isa` begins with its name ("avx2-f32"). */

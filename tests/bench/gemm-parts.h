@@ -34,6 +34,7 @@ struct bench_rival {
   const char *(*implementation)(const struct rival_matmul *matmul);
   void (*run)(struct rival_matmul *matmul, int times);
   void (*result)(struct rival_matmul *matmul, float *c);
+  int elsewhere;   /**< it computes on threads of its own */
   double overhead; /**< seconds of a call that computes next to nothing: not counted against it */
 };
 

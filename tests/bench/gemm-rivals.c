@@ -65,6 +65,7 @@ void bench_rivals_load(void)
     snprintf(path, sizeof path, "%s%s/gemm/%s", rivals ? rivals : home ? home : "", rivals ? "" : "/.cache/weft-bench",
              files[i]);
     void *object = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    loaded[i].elsewhere = i == 0;
     if (object && find(&loaded[i], object))
       loaded[i].overhead = overhead_of(&loaded[i]);
     else

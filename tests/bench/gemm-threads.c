@@ -132,12 +132,12 @@ static void read_part(void *data, int part)
 {
   struct probe *p = data;
   static volatile float keep[2];
-  double begin = bench_now(), seconds;
+  double begin = bench_thread_now(), seconds;
   size_t times = 0;
   do {
     keep[part] = read_all(p->at + (size_t)part * p->n_bytes, p->n_bytes);
     times++;
-    seconds = bench_now() - begin;
+    seconds = bench_thread_now() - begin;
   } while (seconds < p->seconds);
   (void)keep[part];
   p->rate[part] = (double)(times * p->n_bytes) / seconds * 1e-9;

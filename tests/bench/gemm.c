@@ -16,7 +16,7 @@
 
 #define N_ROUNDS_MAX 15
 /* A round of each measures that long at least. */
-#define ROUND_S 0.004
+#define ROUND_S 0.001
 
 struct format {
   const char *name;
@@ -94,19 +94,20 @@ static void rival_run(void *data, int times)
   r->rival->run(r->matmul, times);
 }
 
-/* Seconds of one call, of `times` in a row. */
-static double seconds_of(void (*run)(void *data, int times), void *data, int times)
+/* Seconds of one call, of `times` in a row: on one thread its own time, since neighbours take the machine at any moment. */
+static double seconds_of(void (*run)(void *data, int times), void *data, int times, int elsewhere)
 {
-  double begin = bench_now();
+  double (*now)(void) = elsewhere || bench_threads() > 1 ? bench_now : bench_thread_now;
+  double begin = now();
   run(data, times);
-  return (bench_now() - begin) / times;
+  return (now() - begin) / times;
 }
 
 /* How often a call is repeated to fill a round. */
 static int times_of(void (*run)(void *data, int times), void *data)
 {
   run(data, 1);
-  double one = fmin(seconds_of(run, data, 1), seconds_of(run, data, 1));
+  double one = fmin(seconds_of(run, data, 1, 1), seconds_of(run, data, 1, 1));
   return 1 + (int)(ROUND_S / fmax(one, 1e-7));
 }
 
@@ -128,12 +129,12 @@ static void measure(struct samples *s, struct ours *ours, const struct bench_riv
     s->probe[i] = one_row ? bench_read_rate(ours->packed, ours->n_bytes, ROUND_S)
                           : bench_format_peak(ours->kernels, ROUND_S);
     ours_run(ours, 1);
-    s->ours[i] = seconds_of(ours_run, ours, times);
+    s->ours[i] = seconds_of(ours_run, ours, times, 0);
     for (int r = 0; r < BENCH_N_RIVALS; r++) {
       if (!rivals[r].matmul)
         continue;
       rival_run(data[r], 1);
-      s->rival[r][i] = seconds_of(rival_run, data[r], rival_times[r]) - rivals[r].rival->overhead;
+      s->rival[r][i] = seconds_of(rival_run, data[r], rival_times[r], rivals[r].rival->elsewhere) - rivals[r].rival->overhead;
     }
   }
 }
