@@ -118,7 +118,7 @@ void weft_cpu_fail_item(struct weft_cpu_run *run, uint32_t item, const char *for
 /** Whether the run is to end now. [any thread] */
 static inline int weft_cpu_cancelled(const struct weft_cpu_run *run)
 {
-  return run->run->cancel && *(const volatile uint32_t *)run->run->cancel;
+  return run->run->cancel && __atomic_load_n(run->run->cancel, __ATOMIC_RELAXED) != 0;
 }
 
 /** Whether an operation writes the value as rows. */

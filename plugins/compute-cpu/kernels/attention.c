@@ -353,7 +353,7 @@ static int attend_head(struct block *b, const float *keys, const float *values, 
       size_t first = key, end = smaller(a->n_k, key + KEYS);
       if (!meets(&seen, key, end))
         continue;
-      if (a->cancel && *(const volatile uint32_t *)a->cancel)
+      if (a->cancel && __atomic_load_n(a->cancel, __ATOMIC_RELAXED))
         return 0;
       trim(&seen, &first, &end);
       attend_keys(b, keys, values, first, end - first);
@@ -373,7 +373,7 @@ void WEFT_KERNEL(attention)(const struct weft_attention *a)
     size_t end = smaller(a->n_k, key + KEYS);
     if (!meets(&seen, key, end))
       continue;
-    if (a->cancel && *(const volatile uint32_t *)a->cancel)
+    if (a->cancel && __atomic_load_n(a->cancel, __ATOMIC_RELAXED))
       return;
     pack_keys(keys + key * a->d, a, key, end);
     pack_values(values, a, key, end);
