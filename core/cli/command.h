@@ -50,7 +50,7 @@ void weft_command_expect_json(char **argv);
  */
 int weft_command_refuse(const WeftCommand *command, int exit_code, const char *code, const char *format, ...)
     G_GNUC_PRINTF(4, 5);
-/** The same of an error, whose code it finds. */
+/** The same of an error, whose code it finds; a catalogue that is not there is WEFT_EXIT_PIPELINE whatever exit_code says. */
 int weft_command_refuse_error(const WeftCommand *command, int exit_code, const GError *error);
 /** The same with code "usage" and where to find help; answers WEFT_EXIT_USAGE. */
 int weft_command_usage_error(const WeftCommand *command, const char *format, ...) G_GNUC_PRINTF(2, 3);

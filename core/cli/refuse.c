@@ -70,5 +70,7 @@ static const char *code_of(const GError *error)
 
 int weft_command_refuse_error(const WeftCommand *command, int exit_code, const GError *error)
 {
+  if (g_error_matches(error, WEFT_CATALOGUE_ERROR, WEFT_CATALOGUE_ERROR_MISSING))
+    exit_code = WEFT_EXIT_PIPELINE;
   return weft_command_refuse(command, exit_code, code_of(error), "%s", error->message);
 }

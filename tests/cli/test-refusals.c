@@ -35,6 +35,10 @@ static const struct {
   {"model gc HERE nothing", 1, "not-found"},
   {"model gc NOWHERE nothing", 4, "no-catalogue"},
   {"model gc NOWHERE", 4, "no-catalogue"},
+  {"model pack HERE nothing", 1, "not-found"},
+  {"model pack NOWHERE nothing", 4, "no-catalogue"},
+  {"model quantize HERE WORK/nothing --to int8 --out WORK/out", 1, "failed"},
+  {"model quantize HERE WORK/nothing --to int9 --out WORK/out", 2, "usage"},
   {"model digest HERE WORK", 1, "no-model"},
   {"model digest NOWHERE DIGITS/models/vit", 4, "no-catalogue"},
   {"asset add HERE WORK/nothing", 1, NULL},
@@ -65,6 +69,8 @@ static const struct {
   {"live NOWHERE WORK/nothing.yaml", 4, "no-catalogue"},
   {"eval NOWHERE WORK/nothing.yaml WORK/lines.jsonl", 4, "no-catalogue"},
   {"profile NOWHERE WORK/nothing.yaml --batch WORK/lines.jsonl", 4, "no-catalogue"},
+  {"inspect plan HERE WORK/nothing.yaml", 4, "unreadable"},
+  {"inspect compute HERE --nonsense", 2, "usage"},
   {"doctor nonsense", 2, "usage"},
 };
 
