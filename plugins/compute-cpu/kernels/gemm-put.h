@@ -4,7 +4,7 @@
 #define WEFT_CPU_GEMM_PUT_H
 
 /* Steps of k between two looks ahead: floats of a cache line. */
-#ifndef CHUNK /* a test that emulates a set unrolls fewer */
+#ifndef CHUNK /* a test that emulates a set unrolls fewer, and so does a sanitizer's build */
 #define CHUNK 16
 #endif
 
