@@ -140,7 +140,8 @@ static int inspect_plan(const Inspect *options, WeftSession *session)
   real = provider();
   if (!real)
     return WEFT_EXIT_PIPELINE;
-  struct weft_compute watching = *real;
+  static struct weft_compute watching; /* the session's nodes free their programs through it */
+  watching = *real;
   watching.compile = note;
   noted = json_object();
   weft_host_offer(WEFT_COMPUTE_ID, &watching);

@@ -27,7 +27,8 @@
 struct slot {
   _Atomic uint64_t claim; /* number << 32 | next chunk */
   _Atomic uint32_t n_chunks, n_done, block, phase;
-} __attribute__((aligned(128)));
+  uint8_t apart[WEFT_CPU_SLOT_BYTES - 24]; /* lines are fetched in pairs */
+} __attribute__((aligned(WEFT_ALIGNMENT)));
 _Static_assert(sizeof(struct slot) == WEFT_CPU_SLOT_BYTES, "the layout reserves slots");
 
 struct chain {

@@ -91,6 +91,7 @@ static gboolean damage(const char *place)
   char *message = NULL;
   gboolean done = sqlite3_exec(db, update, NULL, NULL, &message) == SQLITE_OK && sqlite3_changes(db) > 0;
   g_test_message("%s: %s", place, message ? message : done ? "damaged" : "has no rows");
+  sqlite3_free(message);
   sqlite3_close(db);
   return done;
 }
