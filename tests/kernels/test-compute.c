@@ -173,11 +173,12 @@ static void test_compute_layers_match(void)
 
 /*
  * The last output of several columns (a single one may be next to nothing, and less than what its rounding loses): its
- * noise to signal at every precision, with the loss of formats adding up over two blocks of random layers.
+ * noise to signal at every precision, with the loss of formats adding up over two blocks of random layers. Of 1,800
+ * seeds the worst has 2e-13, 5e-5, 8e-4 and 5e-2.
  */
 static void check_precisions(const struct model *model, const char *isa)
 {
-  static const double bars[WEFT_N_PRECISIONS] = {1e-9, 1e-2, 5e-2, 1};
+  static const double bars[WEFT_N_PRECISIONS] = {1e-12, 2e-4, 3e-3, .1};
   struct batch batch;
   batch_random(&batch, model, 5);
   struct reference expected;
