@@ -141,3 +141,22 @@ float *test_normals(size_t n, float scale)
     x[i] = scale * test_normal();
   return x;
 }
+
+#define GUARD 64
+
+float *test_guarded(size_t n)
+{
+  float *p = malloc((n + 2 * GUARD) * sizeof *p);
+  for (size_t i = 0; i < n + 2 * GUARD; i++)
+    p[i] = TEST_GUARD_VALUE;
+  return p + GUARD;
+}
+
+void test_guarded_free(float *p, size_t n)
+{
+  for (size_t i = 0; i < GUARD; i++) {
+    g_assert_true(p[-1 - (ptrdiff_t)i] == TEST_GUARD_VALUE);
+    g_assert_true(p[n + i] == TEST_GUARD_VALUE);
+  }
+  free(p - GUARD);
+}

@@ -2,7 +2,8 @@
 /**
  * @file host.h
  * A host for computing providers under test: memory, a pool of any size, the
- * last message of `fail`. And random numbers that repeat from a seed.
+ * last message of `fail`. And random numbers that repeat from a seed, and
+ * memory that shows what is written beyond it.
  */
 #ifndef WEFT_TEST_KERNELS_HOST_H
 #define WEFT_TEST_KERNELS_HOST_H
@@ -24,5 +25,11 @@ uint32_t test_random(uint32_t below);
 float test_normal(void);
 /** n of them times `scale`; freed with free(). */
 float *test_normals(size_t n, float scale);
+
+#define TEST_GUARD_VALUE 12345.f
+/** n floats of that value, behind and before which nothing may be written. */
+float *test_guarded(size_t n);
+/** Looks whether anything was, then frees. */
+void test_guarded_free(float *p, size_t n);
 
 #endif

@@ -24,8 +24,6 @@ int64_t reference_width(const struct weft_plan *plan, weft_value v);
 const float *reference_weight(const struct op_run *o, uint32_t input);
 /** Rows [*begin, *end) of an item. */
 void reference_item(const struct op_run *o, weft_value v, uint32_t item, int64_t *begin, int64_t *end);
-double reference_activate(double x, int64_t act);
-void reference_softmax(double *p, const double *x, int64_t n, double factor);
 /** The newer operations; 0: it is none of them. */
 int reference_more(const struct op_run *o);
 

@@ -21,4 +21,9 @@ void reference_run(struct reference *reference, const struct weft_plan *plan, ui
                    const struct weft_compute_input *inputs);
 void reference_clear(struct reference *reference);
 
+/** act: WEFT_ACT_* */
+double reference_activate(double x, int64_t act);
+/** Of n numbers times `factor`. */
+void reference_softmax(double *p, const double *x, int64_t n, double factor);
+
 #endif

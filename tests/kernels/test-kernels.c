@@ -5,6 +5,7 @@
  */
 #include "host.h"
 #include "isa.h"
+#include "reference.h"
 
 #include <glib.h>
 #include <math.h>
@@ -12,28 +13,8 @@
 #include <string.h>
 
 #define NMSE_MAX 1e-12
-#define GUARD 64
-#define GUARD_VALUE 12345.f
 
 static const struct weft_kernels *kernels;
-
-/* n floats behind and before which nothing may be written. */
-static float *guarded(size_t n)
-{
-  float *p = malloc((n + 2 * GUARD) * sizeof *p);
-  for (size_t i = 0; i < n + 2 * GUARD; i++)
-    p[i] = GUARD_VALUE;
-  return p + GUARD;
-}
-
-static void guarded_free(float *p, size_t n)
-{
-  for (size_t i = 0; i < GUARD; i++) {
-    g_assert_true(p[-1 - (ptrdiff_t)i] == GUARD_VALUE);
-    g_assert_true(p[n + i] == GUARD_VALUE);
-  }
-  free(p - GUARD);
-}
 
 static double nmse(const float *found, const double *expected, size_t n)
 {
@@ -45,20 +26,6 @@ static double nmse(const float *found, const double *expected, size_t n)
   return error / (power > 0 ? power : 1);
 }
 
-static double act_of(double x, int act)
-{
-  switch (act) {
-  case WEFT_ACT_GELU: return .5 * x * erfc(-x / sqrt(2));
-  case WEFT_ACT_GELU_TANH: return .5 * x * (1 + tanh(sqrt(2 / G_PI) * (x + .044715 * x * x * x)));
-  case WEFT_ACT_GELU_QUICK: return x / (1 + exp(-1.702 * x));
-  case WEFT_ACT_RELU: return x > 0 ? x : 0;
-  case WEFT_ACT_SILU: return x / (1 + exp(-x));
-  case WEFT_ACT_TANH: return tanh(x);
-  case WEFT_ACT_SIGMOID: return 1 / (1 + exp(-x));
-  default: return x;
-  }
-}
-
 static void test_activations_match(void)
 {
   for (int act = 0; act < WEFT_N_ACT; act++) {
@@ -66,19 +33,19 @@ static void test_activations_match(void)
     for (int i = -120000; i <= 120000; i += 7) {
       float x = (float)i * 1e-4f, y[1];
       kernels->activate(y, &x, 1, act);
-      double error = fabs(y[0] - act_of(x, act)) / MAX(1, fabsf(x));
+      double error = fabs(y[0] - reference_activate(x, act)) / MAX(1, fabsf(x));
       worst = MAX(worst, error);
     }
     if (!(worst <= 1e-6))
       g_error("activation %d %s: error %g", act, kernels->name, worst);
     for (size_t n = 0; n < 40; n++) {
-      float *x = test_normals(n, 3), *y = guarded(n), one;
+      float *x = test_normals(n, 3), *y = test_guarded(n), one;
       kernels->activate(y, x, n, act);
       for (size_t i = 0; i < n; i++) {
         kernels->activate(&one, x + i, 1, act);
         g_assert_cmpmem(&one, sizeof one, y + i, sizeof one);
       }
-      guarded_free(y, n);
+      test_guarded_free(y, n);
       free(x);
     }
   }
@@ -104,7 +71,7 @@ static void test_layer_norm_matches(void)
 {
   for (int round = 0; round < 200; round++) {
     size_t d = 1 + test_random(200);
-    float *x = test_normals(d, 2), *gamma = test_normals(d, 1), *beta = test_normals(d, 1), *y = guarded(d);
+    float *x = test_normals(d, 2), *gamma = test_normals(d, 1), *beta = test_normals(d, 1), *y = test_guarded(d);
     double mean = 0, variance = 0, error = 0, power = 0;
     int with_beta = (int)test_random(2);
     for (size_t i = 0; i < d; i++)
@@ -120,33 +87,22 @@ static void test_layer_norm_matches(void)
     /* What is subtracted is lost: values that hardly differ keep fewer digits. */
     if (d > 1)
       g_assert_cmpfloat(error / power, <=, NMSE_MAX * (1 + mean * mean / variance));
-    guarded_free(y, d);
+    test_guarded_free(y, d);
     free(x), free(gamma), free(beta);
   }
-}
-
-static void softmax_of(double *p, const double *x, size_t n)
-{
-  double most = -INFINITY, sum = 0;
-  for (size_t i = 0; i < n; i++)
-    most = MAX(most, x[i]);
-  for (size_t i = 0; i < n; i++)
-    sum += p[i] = exp(x[i] - most);
-  for (size_t i = 0; i < n; i++)
-    p[i] /= sum;
 }
 
 static void test_softmax_matches(void)
 {
   for (size_t n = 1; n < 80; n++) {
-    float *x = test_normals(n, 5), *y = guarded(n);
+    float *x = test_normals(n, 5), *y = test_guarded(n);
     double *expected = g_new(double, n);
     for (size_t i = 0; i < n; i++)
-      expected[i] = x[i] * (double)1.5f;
-    softmax_of(expected, expected, n);
+      expected[i] = x[i];
+    reference_softmax(expected, expected, (int64_t)n, 1.5);
     kernels->softmax(y, x, n, 1.5f);
     g_assert_cmpfloat(nmse(y, expected, n), <=, NMSE_MAX);
-    guarded_free(y, n);
+    test_guarded_free(y, n);
     g_free(expected);
     free(x);
   }
@@ -188,7 +144,7 @@ static void attention_row_error(const struct attention_case *s, const struct wef
       p[j] = -INFINITY;
   }
   if (any)
-    softmax_of(p, p, s->n_k);
+    reference_softmax(p, p, (int64_t)s->n_k, 1);
   for (size_t c = 0; c < s->d_v; c++) {
     double sum = 0;
     for (size_t j = 0; j < s->n_k && any; j++) {
@@ -205,7 +161,7 @@ static void attention_row_error(const struct attention_case *s, const struct wef
 static void check_attention(const struct attention_case *s)
 {
   float *q = test_normals(s->n_q * s->ld, 1), *k = test_normals(s->n_k * s->ld, 1), *v = test_normals(s->n_k * s->ld, 1);
-  float *out = guarded(s->n_q * s->ld);
+  float *out = test_guarded(s->n_q * s->ld);
   size_t ld_bias = s->n_q + s->n_k + WEFT_ATTENTION_BIAS_PAD;
   float *bias = test_normals(s->n_heads * ld_bias, 1);
   struct weft_attention a = {.q = q, .k = k, .v = v, .out = out, .ld_q = s->ld, .ld_k = s->ld, .ld_v = s->ld,
@@ -231,16 +187,16 @@ static void check_attention(const struct attention_case *s)
             s->window, error / power);
   for (size_t i = 0; i < s->n_q; i++)
     for (size_t c = s->n_heads * s->d_v; c < s->ld; c++)
-      g_assert_true(out[i * s->ld + c] == GUARD_VALUE);
-  float *parts = guarded(s->n_q * s->ld);
+      g_assert_true(out[i * s->ld + c] == TEST_GUARD_VALUE);
+  float *parts = test_guarded(s->n_q * s->ld);
   a.out = parts;
   for (a.first = 0; a.first < s->n_q; a.first = a.end) {
     a.end = MIN(s->n_q, a.first + WEFT_ATTENTION_ROWS);
     kernels->attention(&a);
   }
   g_assert_cmpmem(parts, s->n_q * s->ld * sizeof *out, out, s->n_q * s->ld * sizeof *out);
-  guarded_free(parts, s->n_q * s->ld);
-  guarded_free(out, s->n_q * s->ld);
+  test_guarded_free(parts, s->n_q * s->ld);
+  test_guarded_free(out, s->n_q * s->ld);
   free(q), free(k), free(v), free(work), free(bias);
 }
 
@@ -266,7 +222,7 @@ static void test_attention_matches(void)
 static void test_attention_extreme(void)
 {
   enum { N = 600, D = 8 };
-  float *q = test_normals(N * D, 1), *k = test_normals(N * D, 1), *v = test_normals(N * D, 1), *out = guarded(N * D);
+  float *q = test_normals(N * D, 1), *k = test_normals(N * D, 1), *v = test_normals(N * D, 1), *out = test_guarded(N * D);
   struct weft_attention a = {.q = q, .k = k, .v = v, .out = out, .ld_q = D, .ld_k = D, .ld_v = D, .ld_o = D, .n_q = N,
                              .n_k = N, .d = D, .d_v = D, .n_heads = 1, .end = N, .scale = 1};
   a.work = aligned_alloc(64, kernels->attention_bytes(&a));
@@ -288,14 +244,14 @@ static void test_attention_extreme(void)
   out[0] = 4711;
   kernels->attention(&a);
   g_assert_cmpfloat(out[0], ==, 4711);
-  guarded_free(out, N * D);
+  test_guarded_free(out, N * D);
   free(q), free(k), free(v), free(a.work);
 }
 
 static void test_maps_match(void)
 {
   for (size_t n = 0; n < 70; n++) {
-    float *a = test_normals(n, 1), *b = test_normals(n, 1), *y = guarded(n);
+    float *a = test_normals(n, 1), *b = test_normals(n, 1), *y = test_guarded(n);
     double sum = 0, size = 1e-30;
     kernels->add(y, a, b, n);
     for (size_t i = 0; i < n; i++)
@@ -313,7 +269,7 @@ static void test_maps_match(void)
       size += fabs((double)a[i] * b[i]);
     }
     g_assert_cmpfloat(fabs(kernels->dot(a, b, n) - sum), <=, 1e-6 * size);
-    guarded_free(y, n);
+    test_guarded_free(y, n);
     free(a), free(b);
   }
 }

@@ -6,6 +6,7 @@
 #include "formats.h"
 #include "host.h"
 #include "isa.h"
+#include "reference.h"
 
 #include <glib.h>
 #include <math.h>
@@ -13,42 +14,7 @@
 #include <string.h>
 #include <weft/compute.h>
 
-#define GUARD 64
-#define GUARD_VALUE 12345.f
-
 static const struct weft_product_kernels *kernels;
-
-/* n floats behind and before which nothing may be written. */
-static float *guarded(size_t n)
-{
-  float *p = malloc((n + 2 * GUARD) * sizeof *p);
-  for (size_t i = 0; i < n + 2 * GUARD; i++)
-    p[i] = GUARD_VALUE;
-  return p + GUARD;
-}
-
-static void guarded_free(float *p, size_t n)
-{
-  for (size_t i = 0; i < GUARD; i++) {
-    g_assert_true(p[-1 - (ptrdiff_t)i] == GUARD_VALUE);
-    g_assert_true(p[n + i] == GUARD_VALUE);
-  }
-  free(p - GUARD);
-}
-
-static double act_of(double x, int act)
-{
-  switch (act) {
-  case WEFT_ACT_GELU: return .5 * x * erfc(-x / sqrt(2));
-  case WEFT_ACT_GELU_TANH: return .5 * x * (1 + tanh(sqrt(2 / G_PI) * (x + .044715 * x * x * x)));
-  case WEFT_ACT_GELU_QUICK: return x / (1 + exp(-1.702 * x));
-  case WEFT_ACT_RELU: return x > 0 ? x : 0;
-  case WEFT_ACT_SILU: return x / (1 + exp(-x));
-  case WEFT_ACT_TANH: return tanh(x);
-  case WEFT_ACT_SIGMOID: return 1 / (1 + exp(-x));
-  default: return x;
-  }
-}
 
 struct product {
   size_t m, n, k, lda, ldc;
@@ -65,7 +31,7 @@ static void check_product(const struct product *s)
   uint8_t *b = test_packed(kernels, w, s->n, s->k);
   /* rows are read as they lie, at any stride, or prepared */
   void *rows = kernels->prepare ? test_prepared(kernels, a, s->lda, s->m, s->k) : NULL;
-  float *c = guarded(s->m * s->ldc);
+  float *c = test_guarded(s->m * s->ldc);
   struct weft_product g = {.a = rows ? rows : a, .b = b, .c = c, .bias = s->bias ? bias : NULL,
                            .multiplier = s->multiplier ? multiplier : NULL,
                            .residual = s->residual ? residual : NULL, .lda = s->lda, .ldc = s->ldc,
@@ -83,15 +49,15 @@ static void check_product(const struct product *s)
         sum += term;
         power += term * term;
       }
-      sum = act_of(sum, s->act) * (s->multiplier ? multiplier[i * s->n + j] : 1) + rest;
+      sum = reference_activate(sum, s->act) * (s->multiplier ? multiplier[i * s->n + j] : 1) + rest;
       error += (c[i * s->ldc + j] - sum) * (c[i * s->ldc + j] - sum);
     }
     for (size_t j = s->n; j < s->ldc; j++)
-      g_assert_true(c[i * s->ldc + j] == GUARD_VALUE);
+      g_assert_true(c[i * s->ldc + j] == TEST_GUARD_VALUE);
   }
   if (!(error / power <= format->nmse_max))
     g_error("product %s m %zu n %zu k %zu act %d: NMSE %g", kernels->name, s->m, s->n, s->k, s->act, error / power);
-  guarded_free(c, s->m * s->ldc);
+  test_guarded_free(c, s->m * s->ldc);
   free(a), free(w), free(bias), free(multiplier), free(residual), free(b), free(rows);
 }
 
@@ -116,7 +82,7 @@ static void test_product_matches(void)
 static void test_product_row_is_independent(void)
 {
   const size_t m = 41, n = kernels->nr * 3 + 5, k = 300 + test_random(300), row_bytes = test_row_bytes(kernels, k);
-  float *a = test_normals(m * k, 1), *w = test_normals(n * k, 1), *c = guarded(m * n), *some = guarded(m * n);
+  float *a = test_normals(m * k, 1), *w = test_normals(n * k, 1), *c = test_guarded(m * n), *some = test_guarded(m * n);
   uint8_t *b = test_packed(kernels, w, n, k), *rows = test_prepared(kernels, a, k, m, k);
   struct weft_product whole = {.a = rows, .b = b, .c = c, .lda = k, .ldc = n, .m = m, .n = n, .k = k, .act = 1};
   kernels->product(&whole);
@@ -143,8 +109,8 @@ static void test_product_row_is_independent(void)
     for (size_t i = 0; i < g.m; i++)
       g_assert_cmpmem(some + i * n, g.n * sizeof *some, c + i * n + at, g.n * sizeof *c);
   }
-  guarded_free(c, m * n);
-  guarded_free(some, m * n);
+  test_guarded_free(c, m * n);
+  test_guarded_free(some, m * n);
   free(a), free(w), free(b), free(rows);
 }
 
@@ -162,7 +128,7 @@ static void test_product_no_columns_of_k(void)
 static void test_product_nan_stays_in_its_row(void)
 {
   const size_t m = 9, n = 37, k = 20;
-  float *a = test_normals(m * k, 1), *w = test_normals(n * k, 1), *c = guarded(m * n);
+  float *a = test_normals(m * k, 1), *w = test_normals(n * k, 1), *c = test_guarded(m * n);
   uint8_t *b = test_packed(kernels, w, n, k);
   a[4 * k + 3] = NAN;
   a[5 * k + 3] = INFINITY;
@@ -172,7 +138,7 @@ static void test_product_nan_stays_in_its_row(void)
     for (size_t j = 0; j < n; j++)
       g_assert_true(i == 4 ? isnan(c[i * n + j]) : i == 5 ? !isfinite(c[i * n + j]) || c[i * n + j] == 0
                                                           : isfinite(c[i * n + j]));
-  guarded_free(c, m * n);
+  test_guarded_free(c, m * n);
   free(a), free(w), free(b), free(rows);
 }
 
