@@ -247,7 +247,7 @@ static int run_one(const Options *options, WeftSession *session)
   if (code == WEFT_EXIT_OK) {
     WeftQuery query = {.inputs = values, .seed = options->seed, .timeout_ns = options->timeout_ns,
                        .context = (const struct weft_context_entry *)(const void *)options->context->data,
-                       .n_context = options->context->len};
+                       .n_context = options->context->len, .by_options = TRUE};
     json_t *answer = NULL;
     weft_session_run(session, &query, 1, &answer);
     g_autoptr(GHashTable) given = g_hash_table_new(g_str_hash, g_str_equal);

@@ -241,34 +241,3 @@ const WeftRevisionFilter *weft_revision_filters(const WeftRevision *revision, gu
   *n = revision->filters->len;
   return (const WeftRevisionFilter *)(const void *)revision->filters->data;
 }
-
-static char *list_of(const WeftPipeline *pipeline, const gboolean *present, gboolean all)
-{
-  GString *list = g_string_new(NULL);
-  for (guint i = 0; i < pipeline->inputs->len; i++) {
-    const WeftInput *input = weft_input_at(pipeline, i);
-    if (all || (!input->optional && !present[i]))
-      g_string_append_printf(list, "%s%s", list->len ? ", " : "", input->name);
-  }
-  return g_string_free(list, FALSE);
-}
-
-gboolean weft_revision_require(const WeftRevision *revision, const gboolean *present, char **missing)
-{
-  const WeftPipeline *pipeline = revision->pipeline;
-  gboolean any = FALSE, complete = TRUE;
-  for (guint i = 0; i < pipeline->inputs->len; i++) {
-    any = any || present[i];
-    complete = complete && (present[i] || weft_input_at(pipeline, i)->optional);
-  }
-  if (complete && any && (!pipeline->require || weft_expr_eval(pipeline->require, present)))
-    return TRUE;
-  g_autofree char *list = list_of(pipeline, present, complete);
-  if (!complete)
-    *missing = g_strdup_printf("the pipeline needs the input %s", list);
-  else if (pipeline->require)
-    *missing = g_strdup_printf("the pipeline requires %s", pipeline->require_at->text);
-  else
-    *missing = g_strdup_printf("the pipeline needs at least one of its inputs: %s", list);
-  return FALSE;
-}

@@ -224,8 +224,11 @@ const WeftRevisionFilter *weft_revision_filters(const WeftRevision *revision, gu
  * have none. Borrowed until weft_revision_free. [any thread]
  */
 const char *weft_revision_message(const WeftRevision *revision, guint graph_node, guint verdict, const char *language);
-/** Whether a request with these inputs (present[i] of input i) is complete; otherwise FALSE and what is missing. */
-gboolean weft_revision_require(const WeftRevision *revision, const gboolean *present, char **missing);
+/** How an input is named to whoever may give it: not at all, as the key of an object, as an option --NAME. */
+typedef enum { WEFT_GIVEN_BY_NONE, WEFT_GIVEN_AS_KEY, WEFT_GIVEN_AS_OPTION } WeftGivenAs;
+/** Whether a request with these inputs (present[i] of input i) is complete; otherwise FALSE, and in `missing` what it
+    lacks, what was given, and which inputs would do: NULL, or caller frees with g_free. [any thread] */
+gboolean weft_revision_require(const WeftRevision *revision, const gboolean *present, WeftGivenAs as, char **missing);
 
 /** Warns of inputs named like one of `options`, NULL-terminated: on the command line only --in reaches them. */
 void weft_pipeline_warn_options(const WeftPipeline *pipeline, const char *const *options, WeftDiagnostics *diagnostics);

@@ -195,14 +195,13 @@ static void submit(WeftLive *live, struct slot *slot)
 {
   WeftRevision *revision = weft_session_revision(live->session);
   guint64 deadline_ns = weft_revision_window_deadline_ns(revision);
-  g_autofree char *missing = NULL;
   slot->request = (struct weft_request){
     .inputs = slot->blobs, .groups = slot->groups, .absences = slot->absences,
     .context = &live->context, .seed = slot->index,
     .deadline_ns = deadline_ns ? slot->complete_at + deadline_ns : 0, .stream = STREAM,
     .chunk_flags = slot->index ? 0 : WEFT_CHUNK_FIRST, .time_ns = slot->begin > 0 ? (uint64_t)slot->begin : 0};
   set_present(live, slot);
-  slot->status = weft_revision_require(revision, live->present, &missing)
+  slot->status = weft_revision_require(revision, live->present, WEFT_GIVEN_BY_NONE, NULL)
                      ? weft_graph_submit(weft_revision_graph(revision), &slot->request, 1, finished, slot, NULL)
                      : WEFT_BAD_INPUT;
   if (slot->status == WEFT_OK)
@@ -216,7 +215,7 @@ static GError *error_of(WeftLive *live, const struct slot *slot)
   g_autofree char *missing = NULL;
   if (slot->status == WEFT_OK)
     return NULL;
-  if (!weft_revision_require(weft_session_revision(live->session), live->present, &missing))
+  if (!weft_revision_require(weft_session_revision(live->session), live->present, WEFT_GIVEN_BY_NONE, &missing))
     return g_error_new(WEFT_ERROR, slot->status, "%s", missing);
   return g_error_new(WEFT_ERROR, slot->status, "the window could not be taken: %s", weft_status_name(slot->status));
 }

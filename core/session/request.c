@@ -39,7 +39,8 @@ static GError *query_error(WeftSession *session, const WeftQuery *query, guint n
   }
   g_autofree char *missing = NULL;
   GError *error = NULL;
-  if (weft_revision_require(session->revision, present, &missing)) {
+  WeftGivenAs as = query->by_options ? WEFT_GIVEN_AS_OPTION : WEFT_GIVEN_AS_KEY;
+  if (weft_revision_require(session->revision, present, as, &missing)) {
     weft_revision_take_context(session->revision, query->context, query->n_context, context, &error);
     return error;
   }

@@ -40,6 +40,7 @@ typedef struct {
   guint64 timeout_ns;        /**< from the start of the run; 0: none */
   const struct weft_context_entry *context; /**< [n_context] borrowed until the run returns */
   guint n_context;
+  gboolean by_options;       /**< inputs come from a command line: messages call them --NAME, otherwise "NAME" */
 } WeftQuery;
 
 /** Errors: WEFT_ERROR with the status. [control thread] */

@@ -129,8 +129,12 @@ static void test_run_require(void)
 {
   g_auto(Result) r = weft("run", PIPELINE, NULL);
   g_assert_cmpint(r.code, ==, 1);
-  assert_contains(r.err, "picture");
-  assert_contains(r.err, "speech");
+  assert_contains(r.err, "the pipeline requires any(picture, speech, words); nothing was given: add --picture, --speech or "
+                         "--words (bad-input)\n");
+  write_file("nothing.jsonl", "{\"$id\": 1}\n", -1);
+  g_auto(Result) batch = weft("run", PIPELINE, "--batch", "WORK/nothing.jsonl", NULL);
+  g_assert_cmpint(batch.code, ==, 1);
+  assert_contains(batch.out, "nothing was given: add \\\"picture\\\", \\\"speech\\\" or \\\"words\\\"");
 }
 
 static void test_run_same_bytes(void)

@@ -179,24 +179,45 @@ static void test_revision_isolate(void)
   built_clear(&built);
 }
 
+#define REQUIRE(rule) \
+  "weft: 1\nname: t\ninputs: {a: {type: bytes, optional: true}, b: {type: bytes, optional: true}, c: {type: bytes}}\n" rule \
+  "nodes: {s: {use: source, in: a}, t: {use: source, in: b}, u: {use: source, in: c}}\noutputs: {s: s, t: t, u: u}\n"
+
+/* given: letters of the inputs there are. said: NULL where that is enough. */
+static void requires(const Built *built, const char *given, WeftGivenAs as, const char *said)
+{
+  g_autofree char *missing = NULL;
+  const gboolean present[3] = {strchr(given, 'a') != NULL, strchr(given, 'b') != NULL, strchr(given, 'c') != NULL};
+  g_assert_cmpint(weft_revision_require(built->revision, present, as, &missing), ==, !said);
+  g_assert_cmpint(weft_revision_require(built->revision, present, as, NULL), ==, !said);
+  g_assert_cmpstr(missing, ==, said);
+}
+
 static void test_revision_require(void)
 {
-  Built built = build("weft: 1\nname: t\ninputs: {a: {type: bytes, optional: true}, b: {type: bytes, optional: true}, c: {type: "
-                      "bytes}}\nrequire: any(a, b)\nnodes: {s: {use: source, in: a}, t: {use: source, in: b}, u: {use: source, "
-                      "in: c}}\noutputs: {s: s, t: t, u: u}\n");
+  Built built = build(REQUIRE("require: any(a, b)\n"));
   g_assert_cmpstr(built.text, ==, "");
-  char *missing = NULL;
-  gboolean present[3] = {TRUE, FALSE, TRUE};
-  g_assert_true(weft_revision_require(built.revision, present, &missing));
-  present[0] = FALSE;
-  g_assert_false(weft_revision_require(built.revision, present, &missing));
-  g_assert_cmpstr(missing, ==, "the pipeline requires any(a, b)");
-  g_clear_pointer(&missing, g_free);
-  present[1] = TRUE;
-  present[2] = FALSE;
-  g_assert_false(weft_revision_require(built.revision, present, &missing));
-  g_assert_cmpstr(missing, ==, "the pipeline needs the input c");
-  g_free(missing);
+  requires(&built, "ac", WEFT_GIVEN_AS_KEY, NULL);
+  requires(&built, "c", WEFT_GIVEN_AS_KEY, "the pipeline requires any(a, b); c was given: add \"a\" or \"b\"");
+  requires(&built, "c", WEFT_GIVEN_AS_OPTION, "the pipeline requires any(a, b); c was given: add --a or --b");
+  requires(&built, "c", WEFT_GIVEN_BY_NONE, "the pipeline requires any(a, b); c was given");
+  requires(&built, "ab", WEFT_GIVEN_AS_KEY, "the pipeline needs the input c; a and b were given: add \"c\"");
+  requires(&built, "", WEFT_GIVEN_AS_OPTION, "the pipeline needs the input c; nothing was given: add --c");
+  built_clear(&built);
+  built = build(REQUIRE("require: a and not b\n"));
+  requires(&built, "abc", WEFT_GIVEN_AS_OPTION, "the pipeline requires a and not b; a, b and c were given: leave out --b");
+  requires(&built, "bc", WEFT_GIVEN_AS_OPTION, "the pipeline requires a and not b; b and c were given"); /* no one change does */
+  built_clear(&built);
+}
+
+static void test_revision_require_one(void)
+{
+  Built built = build("weft: 1\nname: t\ninputs: {a: {type: bytes, optional: true}, b: {type: bytes, optional: true}, c: {type: "
+                      "bytes, optional: true}}\nnodes: {s: {use: source, in: a}, t: {use: source, in: b}, u: {use: source, in: "
+                      "c}}\noutputs: {s: s, t: t, u: u}\n");
+  requires(&built, "b", WEFT_GIVEN_AS_KEY, NULL);
+  requires(&built, "", WEFT_GIVEN_AS_OPTION,
+           "the pipeline needs at least one of its inputs: a, b, c; nothing was given: add --a, --b or --c");
   built_clear(&built);
 }
 
@@ -446,6 +467,7 @@ int main(int argc, char **argv)
   g_test_add_func("/revision/failure_is_told_once", test_revision_failure_is_told_once);
   g_test_add_func("/revision/isolate", test_revision_isolate);
   g_test_add_func("/revision/require", test_revision_require);
+  g_test_add_func("/revision/require_one", test_revision_require_one);
   g_test_add_func("/revision/resources", test_revision_resources);
   g_test_add_func("/revision/limits", test_revision_limits);
   g_test_add_func("/revision/text_limit", test_revision_text_limit);
