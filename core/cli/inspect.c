@@ -6,6 +6,7 @@
 #include "given.h"
 #include "hosttable.h"
 #include "options.h"
+#include "planrun.h"
 #include "print.h"
 #include "session.h"
 
@@ -40,10 +41,6 @@ typedef struct {
   WeftSessionOptions session;
 } Inspect;
 
-/* The provider's own table, and the one that plugins get meanwhile: it notes every plan by the node that compiled it. */
-static const struct weft_compute *real;
-static json_t *noted; /* {NODE: [plan]} */
-
 static void gather(void *data, const char *text)
 {
   g_string_append(data, text);
@@ -60,21 +57,24 @@ static json_t *parsed(GString *text)
   return value;
 }
 
-static weft_status note(struct weft_setup *setup, const struct weft_plan *plan, const struct weft_compute_options *options,
-                        struct weft_program **out)
+/* What became of the plans that were caught: {NODE: [plan]}. */
+static json_t *describe_caught(const struct weft_compute *compute)
 {
-  weft_status status = real->compile(setup, plan, options, out);
-  if (status != WEFT_OK || !setup->node)
-    return status;
-  GString *text = g_string_new(NULL);
-  real->describe(*out, gather, text);
-  json_t *plans = json_object_get(noted, setup->node);
-  if (!plans) {
-    plans = json_array();
-    json_object_set_new(noted, setup->node, plans);
+  json_t *nodes = json_object();
+  for (guint i = 0; i < weft_plan_n_caught(); i++) {
+    const WeftPlanCaught *caught = weft_plan_caught(i);
+    if (!caught->node)
+      continue;
+    GString *text = g_string_new(NULL);
+    compute->describe(caught->program, gather, text);
+    json_t *plans = json_object_get(nodes, caught->node);
+    if (!plans) {
+      plans = json_array();
+      json_object_set_new(nodes, caught->node, plans);
+    }
+    json_array_append_new(plans, parsed(text));
   }
-  json_array_append_new(plans, parsed(text));
-  return status;
+  return nodes;
 }
 
 /* The provider of this session, or NULL after a message. */
@@ -102,33 +102,28 @@ static int unknown_node(const WeftSession *session, const char *name)
                                   closest ? "; did you mean \"" : "", closest ? closest : "", closest ? "\"?" : "");
 }
 
-/* {"schema", "nodes": [{"node", "plans"}]}, all of them or `only`. */
-static json_t *plan_report(const char *only)
+/* {"schema", "nodes": [{"node", "plans"}]}, all of {NODE: [plan]} or `only`. */
+static json_t *plan_report(const json_t *described, const char *only)
 {
   json_t *nodes = json_array(), *plans;
   const char *name;
-  json_object_foreach(noted, name, plans)
+  json_object_foreach((json_t *)described, name, plans)
     if (!only || strcmp(only, name) == 0)
       json_array_append_new(nodes, json_pack("{s:s, s:O}", "node", name, "plans", plans));
   return json_pack("{s:s, s:o}", "schema", "weft.plan/1", "nodes", nodes);
 }
 
-static int report_plans(const Inspect *options, WeftSession *session)
+static int report_plans(const Inspect *options, const WeftSession *session, const json_t *described)
 {
-  const char *file = options->words[1], *only = options->n_words > 2 ? options->words[2] : NULL;
-  g_autoptr(WeftDiagnostics) diagnostics = weft_diagnostics_new(file);
-  gboolean good = weft_session_load(session, file, diagnostics);
-  weft_print_diagnostics(diagnostics, options->json && !good);
-  if (!good)
-    return WEFT_EXIT_PIPELINE;
-  if (only && !json_object_get(noted, only))
+  const char *only = options->n_words > 2 ? options->words[2] : NULL;
+  if (only && !json_object_get(described, only))
     return unknown_node(session, only);
-  json_t *report = plan_report(only);
+  json_t *report = plan_report(described, only);
   if (options->json) {
     weft_command_print_json(report);
     return WEFT_EXIT_OK;
   }
-  if (json_object_size(noted) == 0)
+  if (json_object_size(described) == 0)
     printf("no node of the pipeline has a plan\n");
   weft_inspect_print_plans(report);
   json_decref(report);
@@ -137,17 +132,17 @@ static int report_plans(const Inspect *options, WeftSession *session)
 
 static int inspect_plan(const Inspect *options, WeftSession *session)
 {
-  real = provider();
-  if (!real)
+  const struct weft_compute *compute = provider();
+  if (!compute)
     return WEFT_EXIT_PIPELINE;
-  static struct weft_compute watching; /* the session's nodes free their programs through it */
-  watching = *real;
-  watching.compile = note;
-  noted = json_object();
-  weft_host_offer(WEFT_COMPUTE_ID, &watching);
-  int code = report_plans(options, session);
-  weft_host_offer(WEFT_COMPUTE_ID, NULL);
-  json_decref(noted);
+  g_autoptr(WeftDiagnostics) diagnostics = weft_diagnostics_new(options->words[1]);
+  weft_plan_catch(compute);
+  gboolean good = weft_session_load(session, options->words[1], diagnostics);
+  json_t *described = good ? describe_caught(compute) : NULL;
+  weft_plan_catch_end();
+  weft_print_diagnostics(diagnostics, options->json && !good);
+  int code = good ? report_plans(options, session, described) : WEFT_EXIT_PIPELINE;
+  json_decref(described);
   return code;
 }
 

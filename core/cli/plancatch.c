@@ -52,6 +52,7 @@ static void caught_free(gpointer data)
   g_free((gpointer)c->plan.inputs);
   g_free((gpointer)c->plan.outputs);
   g_ptr_array_unref(c->runs);
+  g_free(c->node);
   g_free(c);
 }
 
@@ -63,6 +64,7 @@ static weft_status compile(struct weft_setup *setup, const struct weft_plan *pla
     return status;
   WeftPlanCaught *c = caught_new(plan);
   c->program = *out;
+  c->node = g_strdup(setup->node);
   g_ptr_array_add(caught, c);
   return status;
 }

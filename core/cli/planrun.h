@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file planrun.h
- * Plans that plugins record, caught on their way to the provider and run
- * again: at another precision, with other weights, with values inside looked at.
+ * Plans that plugins record, caught on their way to the provider: described,
+ * and run again at another precision, with other weights, with values inside
+ * looked at.
  *
  *     weft_plan_catch(compute);            from now on plugins get a provider that remembers
  *     weft_session_load(...), perhaps weft_session_run(...)
@@ -29,6 +30,7 @@ typedef struct {
 typedef struct {
   struct weft_plan plan;  /**< its arrays and names are the copy's own; weights' bytes are the resource's */
   struct weft_program *program;
+  char *node;             /**< whose set-up compiled it; NULL: nobody's */
   GPtrArray *runs;        /**< of WeftPlanInputs */
   guint n_kept_items;
 } WeftPlanCaught;
