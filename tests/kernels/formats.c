@@ -87,7 +87,11 @@ const struct test_format *test_format(uint32_t format)
   return &formats[format];
 }
 
-const struct weft_product_kernels *test_product_at(size_t index, int *runs)
+/*
+ * Products one after the other, NULL behind the last; *runs: whether this processor runs this one. In a test that
+ * emulates instruction sets (WEFT_EMULATED): those alone, and they run.
+ */
+static const struct weft_product_kernels *product_at(size_t index, int *runs)
 {
   const struct weft_product_kernels *product = weft_cpu_product_at(index, runs);
 #ifdef WEFT_EMULATED
@@ -101,6 +105,25 @@ const struct weft_product_kernels *test_product_at(size_t index, int *runs)
   return NULL;
 #endif
   return product;
+}
+
+void test_products_add(const char *group, uint32_t formats, const struct test_product_case *cases, size_t n_cases)
+{
+  int runs;
+  const struct weft_product_kernels *product;
+  for (size_t p = 0; (product = product_at(p, &runs)); p++) {
+    if (!(formats >> product->format & 1))
+      continue;
+    if (!runs) {
+      g_print("# %s: skipped, this processor lacks it\n", product->name);
+      continue;
+    }
+    for (size_t i = 0; i < n_cases; i++) {
+      char *path = g_strdup_printf("/%s/%s/%s", group, product->name, cases[i].name);
+      g_test_add_data_func(path, product, cases[i].test);
+      g_free(path);
+    }
+  }
 }
 
 size_t test_row_bytes(const struct weft_product_kernels *kernels, size_t k)

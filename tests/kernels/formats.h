@@ -7,6 +7,7 @@
 #ifndef WEFT_TEST_KERNELS_FORMATS_H
 #define WEFT_TEST_KERNELS_FORMATS_H
 
+#include <glib.h>
 #include <kernels/product.h>
 
 struct test_format {
@@ -20,11 +21,12 @@ struct test_format {
 /** format: WEFT_FORMAT_* */
 const struct test_format *test_format(uint32_t format);
 
-/**
- * Products one after the other, NULL behind the last; *runs: whether this processor runs this one. In a test that
- * emulates instruction sets (WEFT_EMULATED): those alone, and they run.
- */
-const struct weft_product_kernels *test_product_at(size_t index, int *runs);
+struct test_product_case {
+  const char *name;
+  void (*test)(gconstpointer product); /**< struct weft_product_kernels */
+};
+/** Adds /GROUP/PRODUCT/CASE for every product that runs of the formats in the mask (1 << WEFT_FORMAT_*). */
+void test_products_add(const char *group, uint32_t formats, const struct test_product_case *cases, size_t n_cases);
 
 /** Rows as `product` reads them: prepared, or a copy of stride k. Caller frees. */
 void *test_prepared(const struct weft_product_kernels *kernels, const float *a, size_t lda, size_t m, size_t k);

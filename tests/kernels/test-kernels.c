@@ -26,8 +26,9 @@ static double nmse(const float *found, const double *expected, size_t n)
   return error / (power > 0 ? power : 1);
 }
 
-static void test_activations_match(void)
+static void test_activations_match(gconstpointer set)
 {
+  kernels = set;
   for (int act = 0; act < WEFT_N_ACT; act++) {
     double worst = 0;
     for (int i = -120000; i <= 120000; i += 7) {
@@ -51,8 +52,9 @@ static void test_activations_match(void)
   }
 }
 
-static void test_activations_extreme(void)
+static void test_activations_extreme(gconstpointer set)
 {
+  kernels = set;
   const float x[] = {NAN, INFINITY, -INFINITY, 3e38f, -3e38f, 1e-40f, -0.f, 88.8f, -88.8f, 104.f, -104.f};
   float y[G_N_ELEMENTS(x)];
   for (int act = 0; act < WEFT_N_ACT; act++) {
@@ -67,8 +69,9 @@ static void test_activations_extreme(void)
   }
 }
 
-static void test_layer_norm_matches(void)
+static void test_layer_norm_matches(gconstpointer set)
 {
+  kernels = set;
   for (int round = 0; round < 200; round++) {
     size_t d = 1 + test_random(200);
     float *x = test_normals(d, 2), *gamma = test_normals(d, 1), *beta = test_normals(d, 1), *y = test_guarded(d);
@@ -92,8 +95,9 @@ static void test_layer_norm_matches(void)
   }
 }
 
-static void test_softmax_matches(void)
+static void test_softmax_matches(gconstpointer set)
 {
+  kernels = set;
   for (size_t n = 1; n < 80; n++) {
     float *x = test_normals(n, 5), *y = test_guarded(n);
     double *expected = g_new(double, n);
@@ -200,8 +204,9 @@ static void check_attention(const struct attention_case *s)
   free(q), free(k), free(v), free(work), free(bias);
 }
 
-static void test_attention_matches(void)
+static void test_attention_matches(gconstpointer set)
 {
+  kernels = set;
   for (int round = 0; round < 80; round++) {
     struct attention_case s = {.d = 1 + test_random(80), .d_v = 1 + test_random(80), .n_heads = 1 + test_random(3),
                                .n_q = 1 + test_random(round % 8 ? 70 : 400), .n_k = test_random(round % 8 ? 70 : 700),
@@ -219,8 +224,9 @@ static void test_attention_matches(void)
 }
 
 /* What a row does not see does not reach it, whatever it is; what it sees does. */
-static void test_attention_extreme(void)
+static void test_attention_extreme(gconstpointer set)
 {
+  kernels = set;
   enum { N = 600, D = 8 };
   float *q = test_normals(N * D, 1), *k = test_normals(N * D, 1), *v = test_normals(N * D, 1), *out = test_guarded(N * D);
   struct weft_attention a = {.q = q, .k = k, .v = v, .out = out, .ld_q = D, .ld_k = D, .ld_v = D, .ld_o = D, .n_q = N,
@@ -248,8 +254,9 @@ static void test_attention_extreme(void)
   free(q), free(k), free(v), free(a.work);
 }
 
-static void test_maps_match(void)
+static void test_maps_match(gconstpointer set)
 {
+  kernels = set;
   for (size_t n = 0; n < 70; n++) {
     float *a = test_normals(n, 1), *b = test_normals(n, 1), *y = test_guarded(n);
     double sum = 0, size = 1e-30;
@@ -274,29 +281,11 @@ static void test_maps_match(void)
   }
 }
 
-static void choose_set(gconstpointer data)
-{
-  int runs;
-  kernels = weft_cpu_isa_find(data, &runs);
-}
-
-struct entry {
-  const char *set;
-  void (*test)(void);
-};
-
-static void run_entry(gconstpointer data)
-{
-  const struct entry *entry = data;
-  choose_set(entry->set);
-  entry->test();
-}
-
 int main(int argc, char **argv)
 {
   static const struct {
     const char *name;
-    void (*test)(void);
+    void (*test)(gconstpointer set); /* struct weft_kernels */
   } tests[] = {
       {"activations/match", test_activations_match},
       {"activations/extreme", test_activations_extreme},
@@ -307,20 +296,18 @@ int main(int argc, char **argv)
       {"maps/match", test_maps_match},
   };
   static const char *const sets[] = {"scalar", "avx2", "avx512"};
-  static struct entry entries[G_N_ELEMENTS(tests) * G_N_ELEMENTS(sets)];
   g_test_init(&argc, &argv, NULL);
   test_seed();
   for (size_t s = 0; s < G_N_ELEMENTS(sets); s++) {
     int runs;
-    if (!weft_cpu_isa_find(sets[s], &runs) || !runs) {
+    const struct weft_kernels *set = weft_cpu_isa_find(sets[s], &runs);
+    if (!set || !runs) {
       g_print("# %s: skipped, this processor lacks it\n", sets[s]);
       continue;
     }
     for (size_t t = 0; t < G_N_ELEMENTS(tests); t++) {
-      struct entry *entry = &entries[s * G_N_ELEMENTS(tests) + t];
-      *entry = (struct entry){sets[s], tests[t].test};
       char *path = g_strdup_printf("/kernels/%s/%s", sets[s], tests[t].name);
-      g_test_add_data_func(path, entry, run_entry);
+      g_test_add_data_func(path, set, tests[t].test);
       g_free(path);
     }
   }

@@ -61,8 +61,9 @@ static void check_product(const struct product *s)
   free(a), free(w), free(bias), free(multiplier), free(residual), free(b), free(rows);
 }
 
-static void test_product_matches(void)
+static void test_product_matches(gconstpointer product)
 {
+  kernels = product;
   for (int round = 0; round < 400; round++) {
     struct product s = {.m = 1 + test_random(round % 10 ? 13 : 40), .n = 1 + test_random(round % 5 ? 70 : 200),
                         .k = 1 + test_random(round % 4 ? 90 : 800)};
@@ -79,8 +80,9 @@ static void test_product_matches(void)
 }
 
 /* A row's bytes are the same whatever stands beside it and however wide the product is cut. */
-static void test_product_row_is_independent(void)
+static void test_product_row_is_independent(gconstpointer product)
 {
+  kernels = product;
   const size_t m = 41, n = kernels->nr * 3 + 5, k = 300 + test_random(300), row_bytes = test_row_bytes(kernels, k);
   float *a = test_normals(m * k, 1), *w = test_normals(n * k, 1), *c = test_guarded(m * n), *some = test_guarded(m * n);
   uint8_t *b = test_packed(kernels, w, n, k), *rows = test_prepared(kernels, a, k, m, k);
@@ -114,8 +116,9 @@ static void test_product_row_is_independent(void)
   free(a), free(w), free(b), free(rows);
 }
 
-static void test_product_no_columns_of_k(void)
+static void test_product_no_columns_of_k(gconstpointer product)
 {
+  kernels = product;
   float bias[3] = {1, 2, 3}, c[6];
   void *b = test_packed(kernels, bias, 3, 0), *rows = test_prepared(kernels, bias, 0, 2, 0);
   kernels->product(&(struct weft_product){.a = rows, .b = b, .c = c, .bias = bias, .ldc = 3, .m = 2, .n = 3, .k = 0});
@@ -125,8 +128,9 @@ static void test_product_no_columns_of_k(void)
 }
 
 /* NaN and infinity go through; nothing crashes, other rows stay clean. */
-static void test_product_nan_stays_in_its_row(void)
+static void test_product_nan_stays_in_its_row(gconstpointer product)
 {
+  kernels = product;
   const size_t m = 9, n = 37, k = 20;
   float *a = test_normals(m * k, 1), *w = test_normals(n * k, 1), *c = test_guarded(m * n);
   uint8_t *b = test_packed(kernels, w, n, k);
@@ -160,24 +164,9 @@ static void test_isa_forced(void)
   }
 }
 
-struct entry {
-  const struct weft_product_kernels *kernels;
-  void (*test)(void);
-};
-
-static void run_entry(gconstpointer data)
-{
-  const struct entry *entry = data;
-  kernels = entry->kernels;
-  entry->test();
-}
-
 int main(int argc, char **argv)
 {
-  static const struct {
-    const char *name;
-    void (*test)(void);
-  } tests[] = {
+  static const struct test_product_case cases[] = {
       {"matches", test_product_matches},
       {"row_is_independent", test_product_row_is_independent},
       {"no_columns_of_k", test_product_no_columns_of_k},
@@ -186,20 +175,6 @@ int main(int argc, char **argv)
   g_test_init(&argc, &argv, NULL);
   test_seed();
   g_test_add_func("/products/isa/forced", test_isa_forced);
-  int runs;
-  const struct weft_product_kernels *product;
-  for (size_t p = 0; (product = test_product_at(p, &runs)); p++) {
-    if (!runs) {
-      g_print("# %s: skipped, this processor lacks it\n", product->name);
-      continue;
-    }
-    for (size_t i = 0; i < G_N_ELEMENTS(tests); i++) {
-      struct entry *entry = g_new(struct entry, 1);
-      *entry = (struct entry){product, tests[i].test};
-      char *path = g_strdup_printf("/products/%s/%s", product->name, tests[i].name);
-      g_test_add_data_func_full(path, entry, run_entry, g_free);
-      g_free(path);
-    }
-  }
+  test_products_add("products", UINT32_MAX, cases, G_N_ELEMENTS(cases));
   return g_test_run();
 }

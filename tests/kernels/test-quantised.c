@@ -55,8 +55,9 @@ static void integers(float *x, size_t rows, size_t k, int most, int ends_only)
 }
 
 /* c is the integer itself, to the last bit. */
-static void test_quantised_sums_are_exact(void)
+static void test_quantised_sums_are_exact(gconstpointer product)
 {
+  kernels = product;
   int weight_most = kernels->format == WEFT_FORMAT_INT4 ? 7 : 127;
   for (int round = 0; round < 40; round++) {
     struct product p;
@@ -79,8 +80,9 @@ static void test_quantised_sums_are_exact(void)
   }
 }
 
-static void test_quantised_k_beyond_a_block(void)
+static void test_quantised_k_beyond_a_block(gconstpointer product)
 {
+  kernels = product;
   struct product p;
   product_new(&p, 5, 3, 65536 + 37);
   for (size_t k = 0; k < p.k; k++)
@@ -96,8 +98,9 @@ static void test_quantised_k_beyond_a_block(void)
   product_free(&p);
 }
 
-static void test_quantised_loss_of_normal_data(void)
+static void test_quantised_loss_of_normal_data(gconstpointer product)
 {
+  kernels = product;
   struct product p;
   double error = 0, power = 0;
   product_new(&p, 32, 96, 768);
@@ -113,8 +116,9 @@ static void test_quantised_loss_of_normal_data(void)
   product_free(&p);
 }
 
-static void test_quantised_not_a_number(void)
+static void test_quantised_not_a_number(gconstpointer product)
 {
+  kernels = product;
   struct product p;
   product_new(&p, 7, 39, 75);
   p.a[2 * 75 + 74] = NAN;
@@ -142,24 +146,9 @@ static void test_quantised_not_a_number(void)
   product_free(&p);
 }
 
-struct entry {
-  const struct weft_product_kernels *kernels;
-  void (*test)(void);
-};
-
-static void run_entry(gconstpointer data)
-{
-  const struct entry *entry = data;
-  kernels = entry->kernels;
-  entry->test();
-}
-
 int main(int argc, char **argv)
 {
-  static const struct {
-    const char *name;
-    void (*test)(void);
-  } tests[] = {
+  static const struct test_product_case cases[] = {
       {"sums_are_exact", test_quantised_sums_are_exact},
       {"k_beyond_a_block", test_quantised_k_beyond_a_block},
       {"loss_of_normal_data", test_quantised_loss_of_normal_data},
@@ -167,22 +156,6 @@ int main(int argc, char **argv)
   };
   g_test_init(&argc, &argv, NULL);
   test_seed();
-  int runs;
-  const struct weft_product_kernels *product;
-  for (size_t p = 0; (product = test_product_at(p, &runs)); p++) {
-    if (product->format != WEFT_FORMAT_INT8 && product->format != WEFT_FORMAT_INT4)
-      continue;
-    if (!runs) {
-      g_print("# %s: skipped, this processor lacks it\n", product->name);
-      continue;
-    }
-    for (size_t i = 0; i < G_N_ELEMENTS(tests); i++) {
-      struct entry *entry = g_new(struct entry, 1);
-      *entry = (struct entry){product, tests[i].test};
-      char *path = g_strdup_printf("/quantised/%s/%s", product->name, tests[i].name);
-      g_test_add_data_func_full(path, entry, run_entry, g_free);
-      g_free(path);
-    }
-  }
+  test_products_add("quantised", 1u << WEFT_FORMAT_INT8 | 1u << WEFT_FORMAT_INT4, cases, G_N_ELEMENTS(cases));
   return g_test_run();
 }
