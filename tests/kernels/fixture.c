@@ -8,19 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const fixture_isas[3] = {"scalar", "avx2", "avx512"};
-
-int fixture_isa_runs(const char *isa)
-{
-#if defined(__x86_64__)
-  if (g_str_equal(isa, "avx2"))
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  if (g_str_equal(isa, "avx512"))
-    return __builtin_cpu_supports("avx512f");
-#endif
-  return g_str_equal(isa, "scalar");
-}
-
 void fixture_init(struct fixture *f, const char *name)
 {
   *f = (struct fixture){.name = name, .p = weft_nn_plan_new(), .weights = g_ptr_array_new_with_free_func(free),
@@ -318,9 +305,9 @@ void fixture_check(struct fixture *f)
   const struct weft_plan *plan = weft_nn_plan_finish(f->p);
   if (!plan)
     g_error("%s: %s", f->name, weft_nn_plan_error(f->p));
-  for (size_t i = 0; i < G_N_ELEMENTS(fixture_isas); i++)
-    if (fixture_isa_runs(fixture_isas[i]))
-      check_set(f, plan, fixture_isas[i]);
+  for (size_t i = 0; i < G_N_ELEMENTS(test_isas); i++)
+    if (test_isa_runs(test_isas[i]))
+      check_set(f, plan, test_isas[i]);
   weft_nn_plan_free(f->p);
   g_ptr_array_unref(f->weights);
 }

@@ -57,8 +57,4 @@ weft_value fixture_out(struct fixture *f, weft_value v);
 /** Runs everything, frees the fixture. */
 void fixture_check(struct fixture *f);
 
-/** The instruction sets; whether this machine has one. */
-extern const char *const fixture_isas[3];
-int fixture_isa_runs(const char *isa);
-
 #endif

@@ -104,6 +104,19 @@ void test_host_fail_at(int64_t k)
   fail_at = k;
 }
 
+const char *const test_isas[3] = {"scalar", "avx2", "avx512"};
+
+int test_isa_runs(const char *isa)
+{
+#if defined(__x86_64__)
+  if (g_str_equal(isa, "avx2"))
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  if (g_str_equal(isa, "avx512"))
+    return __builtin_cpu_supports("avx512f");
+#endif
+  return g_str_equal(isa, "scalar");
+}
+
 static uint64_t random_state;
 
 void test_seed(void)

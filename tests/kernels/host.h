@@ -18,6 +18,10 @@ int64_t test_host_live(void);
 /** Fails the k-th allocation from now; 0: none. */
 void test_host_fail_at(int64_t k);
 
+/** Instruction sets that have operations of their own; whether this processor has one, whatever compute-cpu thinks. */
+extern const char *const test_isas[3];
+int test_isa_runs(const char *isa);
+
 /** Seed of this run, printed once; WEFT_TEST_SEED sets it. */
 void test_seed(void);
 uint32_t test_random(uint32_t below);

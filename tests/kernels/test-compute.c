@@ -119,19 +119,6 @@ static void check_outputs(const struct session *s, const struct reference *expec
   }
 }
 
-static const char *const isas[] = {"scalar", "avx2", "avx512"};
-
-static int isa_runs(const char *isa)
-{
-#if defined(__x86_64__)
-  if (g_str_equal(isa, "avx2"))
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  if (g_str_equal(isa, "avx512"))
-    return __builtin_cpu_supports("avx512f");
-#endif
-  return g_str_equal(isa, "scalar");
-}
-
 static void (*const makers[])(struct model *) = {model_vit, model_ast, model_bert, model_fusion};
 
 static void each_model(void (*check)(const struct model *model, const char *isa))
@@ -139,9 +126,9 @@ static void each_model(void (*check)(const struct model *model, const char *isa)
   for (size_t k = 0; k < G_N_ELEMENTS(makers); k++) {
     struct model model;
     makers[k](&model);
-    for (size_t i = 0; i < G_N_ELEMENTS(isas); i++)
-      if (isa_runs(isas[i]))
-        check(&model, isas[i]);
+    for (size_t i = 0; i < G_N_ELEMENTS(test_isas); i++)
+      if (test_isa_runs(test_isas[i]))
+        check(&model, test_isas[i]);
     model_clear(&model);
   }
 }
