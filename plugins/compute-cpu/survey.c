@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What this processor offers, which kernels were chosen, and how close to its peak they come in a short test. */
 #include "describe.h"
+#include "peak.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
 
 /* A product that fits into the second-level cache: what kernels reach where memory is not in the way. */
 enum { TEST_M = 96, TEST_N = 96, TEST_K = 512, TEST_MS = 15 };
@@ -21,75 +18,23 @@ static double seconds(void)
   return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-#if defined(__x86_64__)
-/* Twelve chains of fused multiply-adds hide their latency. */
-__attribute__((target("avx2,fma"))) static double fma_round_avx2(float *sink)
-{
-  __m256 a[12], x = _mm256_set1_ps(0.999f), y = _mm256_set1_ps(0.001f);
-#pragma GCC unroll 12
-  for (int k = 0; k < 12; k++)
-    a[k] = _mm256_set1_ps((float)k);
-  for (int i = 0; i < 1000; i++)
-#pragma GCC unroll 12
-    for (int k = 0; k < 12; k++)
-      a[k] = _mm256_fmadd_ps(a[k], x, y);
-#pragma GCC unroll 12
-  for (int k = 1; k < 12; k++)
-    a[0] = _mm256_add_ps(a[0], a[k]);
-  *sink += _mm256_cvtss_f32(a[0]);
-  return 1000.0 * 12 * 8 * 2;
-}
-
-__attribute__((target("avx512f"))) static double fma_round_avx512(float *sink)
-{
-  __m512 a[12], x = _mm512_set1_ps(0.999f), y = _mm512_set1_ps(0.001f);
-#pragma GCC unroll 12
-  for (int k = 0; k < 12; k++)
-    a[k] = _mm512_set1_ps((float)k);
-  for (int i = 0; i < 1000; i++)
-#pragma GCC unroll 12
-    for (int k = 0; k < 12; k++)
-      a[k] = _mm512_fmadd_ps(a[k], x, y);
-#pragma GCC unroll 12
-  for (int k = 1; k < 12; k++)
-    a[0] = _mm512_add_ps(a[0], a[k]);
-  *sink += _mm512_reduce_add_ps(a[0]);
-  return 1000.0 * 12 * 16 * 2;
-}
-#endif
-
-static double fma_round_plain(float *sink)
-{
-  float a[12];
-  for (int k = 0; k < 12; k++)
-    a[k] = (float)k;
-  for (int i = 0; i < 1000; i++)
-    for (int k = 0; k < 12; k++)
-      a[k] = a[k] * 0.999f + 0.001f;
-  for (int k = 0; k < 12; k++)
-    *sink += a[k];
-  return 1000.0 * 12 * 2;
-}
-
 /* GFLOP/s of one thread's multiply-adds: the best of some rounds, since others use the machine too. */
 static double peak(void)
 {
-  double (*fma_round)(float *) = fma_round_plain;
-  int runs = 0;
-#if defined(__x86_64__)
-  if (weft_cpu_isa_find("avx512", &runs) && runs)
-    fma_round = fma_round_avx512;
-  else if (weft_cpu_isa_find("avx2", &runs) && runs)
-    fma_round = fma_round_avx2;
-#endif
-  (void)runs;
+  weft_cpu_peak_round multiply_add = NULL;
+  const char *name;
+  for (size_t i = 0; (name = weft_cpu_isa_name(i)) != NULL; i++) {
+    int runs;
+    if (weft_cpu_isa_find(name, &runs) && runs)
+      multiply_add = weft_cpu_peak_of(name);
+  }
   static volatile float keep;
   float sink = 0;
   double best = 0, begin = seconds();
   while (seconds() - begin < TEST_MS * 1e-3) {
     double from = seconds(), flops = 0;
     for (int i = 0; i < 8; i++)
-      flops += fma_round(&sink);
+      flops += multiply_add(&sink);
     double rate = flops / (seconds() - from) * 1e-9;
     best = rate > best ? rate : best;
   }

@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bench.h"
 
+#include <peak.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
 
 double bench_now(void)
 {
@@ -24,80 +21,20 @@ double bench_thread_now(void)
   return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-/* Twelve chains of fused multiply-adds hide the latency; `wide` floats each. */
-#if defined(__x86_64__)
-__attribute__((target("avx2,fma"))) static double fma_round_avx2(float *sink)
-{
-  __m256 a[12], x = _mm256_set1_ps(0.999f), y = _mm256_set1_ps(0.001f);
-#pragma GCC unroll 12
-  for (int k = 0; k < 12; k++)
-    a[k] = _mm256_set1_ps((float)k);
-  for (int i = 0; i < 1000; i++)
-#pragma GCC unroll 12
-    for (int k = 0; k < 12; k++)
-      a[k] = _mm256_fmadd_ps(a[k], x, y);
-#pragma GCC unroll 12
-  for (int k = 1; k < 12; k++)
-    a[0] = _mm256_add_ps(a[0], a[k]);
-  *sink += _mm256_cvtss_f32(a[0]);
-  return 1000.0 * 12 * 8 * 2;
-}
-
-__attribute__((target("avx512f"))) static double fma_round_avx512(float *sink)
-{
-  __m512 a[12], x = _mm512_set1_ps(0.999f), y = _mm512_set1_ps(0.001f);
-#pragma GCC unroll 12
-  for (int k = 0; k < 12; k++)
-    a[k] = _mm512_set1_ps((float)k);
-  for (int i = 0; i < 1000; i++)
-#pragma GCC unroll 12
-    for (int k = 0; k < 12; k++)
-      a[k] = _mm512_fmadd_ps(a[k], x, y);
-#pragma GCC unroll 12
-  for (int k = 1; k < 12; k++)
-    a[0] = _mm512_add_ps(a[0], a[k]);
-  *sink += _mm512_reduce_add_ps(a[0]);
-  return 1000.0 * 12 * 16 * 2;
-}
-#endif
-
-static double fma_round_plain(float *sink)
-{
-  float a[12];
-  for (int k = 0; k < 12; k++)
-    a[k] = (float)k;
-  for (int i = 0; i < 1000; i++)
-    for (int k = 0; k < 12; k++)
-      a[k] = a[k] * 0.999f + 0.001f;
-  for (int k = 0; k < 12; k++)
-    *sink += a[k];
-  return 1000.0 * 12 * 2;
-}
-
-static double rate_of(double (*fma_round)(float *), double at_least)
+double bench_peak_of(const char *isa, double at_least)
 {
   static volatile float keep;
+  weft_cpu_peak_round multiply_add = weft_cpu_peak_of(isa);
   float sink = 0;
   double flops = 0, begin = bench_thread_now(), seconds;
   do {
     for (int i = 0; i < 16; i++)
-      flops += fma_round(&sink);
+      flops += multiply_add(&sink);
     seconds = bench_thread_now() - begin;
   } while (seconds < at_least);
   keep = sink;
   (void)keep;
   return flops / seconds * 1e-9;
-}
-
-double bench_peak_of(const char *isa, double seconds)
-{
-#if defined(__x86_64__)
-  if (!strncmp(isa, "avx512", 6) || !strncmp(isa, "amx", 3))
-    return rate_of(fma_round_avx512, seconds);
-  if (!strncmp(isa, "avx", 3))
-    return rate_of(fma_round_avx2, seconds);
-#endif
-  return rate_of(fma_round_plain, seconds);
 }
 
 double bench_peak(void)
